@@ -9,6 +9,9 @@ pub const PLAIN_PORT: u16 = 8080;
 /// Default port of HTTPS.
 pub const TLS_PORT: u16 = 8443;
 
+/// Default port of the REST API.
+pub const API_PORT: u16 = 8081;
+
 /// Whether logins are accepted without a password, and at which addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demo {
@@ -73,6 +76,19 @@ pub fn listen(
         }
     }
     Ok((plain, tls))
+}
+
+/// Returns the addresses of the REST API: by default one on loopback only.
+///
+/// # Errors
+/// `--demo` with an address that is not loopback.
+pub fn api(settings: &Settings, demo: Demo) -> Result<Vec<SocketAddr>, ConfigError> {
+    let listen = settings.api.listen.clone();
+    let listen = listen.unwrap_or_else(|| vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), API_PORT)]);
+    match listen.iter().find(|address| demo == Demo::Loopback && !address.ip().is_loopback()) {
+        Some(open) => Err(refused("api", &open.to_string())),
+        None => Ok(listen),
+    }
 }
 
 pub(crate) fn refused(section: &str, address: &str) -> ConfigError {

@@ -2,6 +2,7 @@
 
 use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
+use crate::api::token::{ApiToken, Scope, configuration_line, token_name};
 use crate::config::{self, Given, HASHES, Settings};
 use crate::server::RunningRelay;
 use crate::shutdown::{SignalAction, Signals};
@@ -72,6 +73,15 @@ enum Action {
         #[arg(long, requires = "sip", default_value = "md5")]
         algorithm: String,
     },
+    /// Create a token of the REST API and print it with its line for `[api.tokens]`
+    ApiToken {
+        /// Its name in the configuration and in the log
+        #[arg(long, default_value = "backend")]
+        name: String,
+        /// read, control (includes read) or admin (includes control)
+        #[arg(long)]
+        scope: Scope,
+    },
 }
 
 /// Runs the subcommand, or the relay if there is none.
@@ -82,6 +92,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             print_sip_hash(user, domain, algorithm).map(|()| ExitCode::SUCCESS)
         }
         Some(Action::HashPassword { .. }) => print_hash().map(|()| ExitCode::SUCCESS),
+        Some(Action::ApiToken { name, scope }) => print_token(name, *scope).map(|()| ExitCode::SUCCESS),
         Some(Action::Check) => check(arguments).map(|()| ExitCode::SUCCESS),
         None => relay(arguments),
     };
@@ -149,6 +160,13 @@ fn print_hash() -> io::Result<()> {
     writeln!(io::stdout(), "{}", hash_password(&read_password()?)?)
 }
 
+fn print_token(name: &str, scope: Scope) -> io::Result<()> {
+    token_name(name).map_err(io::Error::other)?;
+    let token = ApiToken::generate()?;
+    let line = configuration_line(name, scope, &token);
+    writeln!(io::stdout(), "token: {}\n[api.tokens]\n{line}", token.reveal())
+}
+
 /// Prints H(A1), which replaces the password when a digest is computed (RFC 7616 §3.4.2).
 fn print_sip_hash(user: &str, domain: &str, algorithm: &str) -> io::Result<()> {
     // Validates the arguments before the password prompt.
@@ -202,6 +220,7 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         sip_transport::listen_addresses(&settings.sip, arguments.demo(), &discovered).map_err(io::Error::other)?;
     let rtp = sip::rtp_addresses(&settings.sip, arguments.demo(), &discovered).map_err(io::Error::other)?;
     sip::check_files(&settings.sip)?;
+    let api = addresses::api(&settings, arguments.demo()).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
     write!(out, "{}", config::explain(&settings))?;
     writeln!(
@@ -213,6 +232,9 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         let sip: Vec<String> = sip.iter().map(ToString::to_string).collect();
         let rtp: Vec<IpAddr> = rtp.iter().map(|address| address.local).collect();
         writeln!(out, "SIP on    {sip:?}\nRTP on    {rtp:?}")?;
+    }
+    if !api.is_empty() {
+        writeln!(out, "API on    {api:?}")?;
     }
     for login in settings.sip.accounts.keys().filter(|login| !settings.accounts.contains_key(&login.0)) {
         writeln!(out, "\nWarning: the SIP account of {:?} is unused: [accounts] has no such login.", login.0)?;
@@ -287,7 +309,10 @@ fn announcement(server: &RunningRelay) -> String {
     let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
     let media = server.media.iter().map(|address| format!("media udp {address}\n"));
     let sip = server.sip.iter().map(|listening| format!("sip {listening}\n"));
-    plain.chain(tls).chain(media).chain(sip).chain(["ready\n".to_owned()]).collect()
+    let api = server.api.addresses.iter().map(|address| format!("api http://{address}/api/v1\n"));
+    // Printed, because it is stored nowhere: it is valid until the relay ends.
+    let token = server.api.token.iter().map(|token| format!("api-token {}\n", token.reveal()));
+    plain.chain(tls).chain(media).chain(sip).chain(api).chain(token).chain(["ready\n".to_owned()]).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
+use crate::api::token::ApiToken;
+use crate::api::{self, ApiState};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::descriptors;
@@ -44,6 +46,8 @@ pub struct RunningRelay {
     pub media: Vec<SocketAddr>,
     /// Bound SIP addresses.
     pub sip: Vec<Listening>,
+    /// The REST API, unless it is off.
+    pub api: ApiListening,
     app: Arc<App>,
     certificate: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     sip_tls: Option<TlsReload>,
@@ -66,8 +70,9 @@ impl RunningRelay {
         descriptors::check(descriptors, media_workers(settings) * addresses::media(settings, &discovered).len())?;
         let settings = &descriptors::fitted(settings, descriptors);
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
-        let plain = bind_all("plain", &plain).await?;
-        let tls = bind_all("tls", &tls).await?;
+        let plain = bind_all("[listen] plain", &plain).await?;
+        let tls = bind_all("[listen] tls", &tls).await?;
+        let api = bind_api(settings, demo).await?;
         let certificate = if tls.is_empty() { None } else { Some(https(settings, &discovered)?) };
         let certificate = certificate.map(watch::Sender::new);
         let sockets = media_sockets(settings, &discovered)?;
@@ -130,11 +135,16 @@ impl RunningRelay {
         });
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
-        let serving = Serving::new(settings, routers, security_log, stop_listeners);
+        let serving = Serving::new(settings, routers, security_log, stop_listeners.clone());
+        let (api_state, api_token) = ApiState::new(settings, Arc::clone(&app.gauges), Arc::clone(&app.security_log))?;
+        let api_routers = (api::router(&api_state), api::overload_router());
+        let serving_api = Serving::new(settings, api_routers, Arc::clone(&app.security_log), stop_listeners.clone());
+        let api = open(api, None, &serving_api, &supervisor)?;
+        let api = ApiListening { token: api_token.filter(|_| !api.is_empty()), addresses: api };
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
-        Ok(Self { plain, tls, media, sip, app, certificate, sip_tls, stop, stop_plane, plane, ended_parts })
+        Ok(Self { plain, tls, media, sip, api, app, certificate, sip_tls, stop, stop_plane, plane, ended_parts })
     }
 
     /// Reloads certificates and keys for new connections; existing ones continue. If a file cannot be used, nothing changes.
@@ -181,6 +191,15 @@ impl RunningRelay {
         }
         let _ = self.stop.send(true);
     }
+}
+
+/// The listeners of the REST API.
+#[derive(Debug)]
+pub struct ApiListening {
+    /// Its bound addresses.
+    pub addresses: Vec<SocketAddr>,
+    /// The token that was created because none is configured.
+    pub token: Option<ApiToken>,
 }
 
 /// The started SIP transport and its configuration for the machine.
@@ -238,11 +257,27 @@ async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpList
     for address in wanted {
         let bound = bind(*address);
         listeners.push(bound.map_err(|error| {
-            let what = format!("cannot listen on {address}: {error}; choose another address in [listen] {option}");
+            let what = format!("cannot listen on {address}: {error}; choose another address in {option}");
             io::Error::new(error.kind(), what)
         })?);
     }
     Ok(listeners)
+}
+
+/// Binds the addresses of the REST API. If the default address is in use, for example by a second relay, the API is off.
+async fn bind_api(settings: &Settings, demo: Demo) -> io::Result<Vec<TcpListener>> {
+    let wanted = addresses::api(settings, demo).map_err(io::Error::other)?;
+    if let Some(open) = wanted.iter().find(|address| !address.ip().is_loopback()) {
+        tracing::warn!(address = %open, "the REST API is served without TLS on an address that is not loopback: tokens are \
+             readable on the network unless a TLS-terminating proxy is in front");
+    }
+    match bind_all("[api] listen", &wanted).await {
+        Err(error) if settings.api.listen.is_none() => {
+            tracing::warn!(%error, "the REST API is off");
+            Ok(Vec::new())
+        }
+        bound => bound,
+    }
 }
 
 /// Binds a listener. IPv6 sockets accept IPv6 only, so that `0.0.0.0` and `[::]` can use the same port.

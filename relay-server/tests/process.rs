@@ -33,7 +33,7 @@ impl Relay {
         let directory = std::env::temp_dir().join(format!("offhook-process-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-relay"));
-        command.args(["--no-tls", "--media-port=0", "--media-address=127.0.0.1"]).args(options);
+        command.args(["--no-tls", "--media-port=0", "--media-address=127.0.0.1", "--set=api.listen="]).args(options);
         command.arg(format!("--listen={address}")).env("OFFHOOK_LOG", "info").current_dir(&directory);
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
         let relay = Self { child, address, directory };

@@ -38,7 +38,7 @@ impl Drop for Scratch {
 fn settings(scratch: &Scratch, more: &str) -> Settings {
     let state = scratch.0.display();
     let text = format!(
-        "listen = {{ plain = [\"127.0.0.1:0\"], tls = [\"127.0.0.1:0\"] }}\ntls.state_directory = \"{state}\"\n\
+        "listen = {{ plain = [\"127.0.0.1:0\"], tls = [\"127.0.0.1:0\"] }}\ntls.state_directory = \"{state}\"\napi.listen = []\n\
          media = {{ address = [\"127.0.0.1\"], port = 0, workers = 2 }}\n{more}"
     );
     parse("test.toml", &text).unwrap()

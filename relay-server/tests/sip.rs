@@ -43,7 +43,7 @@ impl Rig {
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let text = format!(
-            "listen = {{ plain = [\"127.0.0.1:0\"], tls = [] }}\ntls.state_directory = \"{}\"\n\
+            "listen = {{ plain = [\"127.0.0.1:0\"], tls = [] }}\ntls.state_directory = \"{}\"\napi.listen = []\n\
              media = {{ address = [\"127.0.0.1\"], port = 0, workers = 1 }}\nrtp.first_port = 0\n\
              [sip]\nservers = [\"127.0.0.1\", \"::1\", \"localhost\"]\n{more}",
             directory.display()

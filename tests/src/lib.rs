@@ -16,6 +16,7 @@ pub mod peer;
 pub mod picture;
 pub mod ports;
 pub mod relay;
+pub mod rest;
 pub mod rtp_endpoint;
 pub mod rtpengine;
 pub mod sip_phone;

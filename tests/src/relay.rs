@@ -67,6 +67,16 @@ impl Relay {
         logged().expect("checked above")
     }
 
+    /// Returns the rest of the line that it prints with this start.
+    ///
+    /// # Panics
+    /// Panics if there is no such line.
+    pub async fn printed(&self, start: &str) -> String {
+        let line = || self.log().lines().find_map(|line| line.strip_prefix(start).map(str::to_owned));
+        assert!(until(|| line().is_some()).await, "the relay prints “{start}”:\n{}", self.log());
+        line().expect("checked above")
+    }
+
     /// Starts a relay with these flags and options, in addition to those common to all tests.
     ///
     /// # Panics
@@ -75,7 +85,7 @@ impl Relay {
     pub fn start_as(flags: &[&str], options: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.args(flags).args(["--media-port", "0"]);
-        let common = ["media.workers=2"];
+        let common = ["media.workers=2", "api.listen=127.0.0.1:0"];
         for option in common.iter().chain(options) {
             command.args(["--set", option]);
         }
@@ -306,6 +316,20 @@ pub fn hash_password(password: &str) -> String {
 #[must_use]
 pub fn hash_sip_password(user: &str, domain: &str, password: &str) -> String {
     hash(&["--sip", user, "--domain", domain], password)
+}
+
+/// Returns a new token of the REST API, and its entry for `[api.tokens]`.
+///
+/// # Panics
+/// Panics if `offhook-relay api-token` fails.
+#[must_use]
+pub fn api_token(scope: &str) -> (String, String) {
+    let output = Command::new(program()).args(["api-token", "--scope", scope]).output().expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let token = text.lines().find_map(|line| line.strip_prefix("token: ")).expect("a token");
+    let entry = text.lines().find_map(|line| line.strip_prefix("backend = ")).expect("a line of the configuration");
+    (token.to_owned(), entry.trim_matches('"').to_owned())
 }
 
 fn hash(arguments: &[&str], password: &str) -> String {

@@ -19,6 +19,8 @@ pub enum Kind {
     WrongDigest,
     /// SIP requests that are typical of scanners: registrations that ignore the challenge, calls from unknown sources.
     SipScan,
+    /// A request of the REST API with a wrong token.
+    WrongToken,
     /// A connection beyond the limit of its source.
     TooManyConnections,
 }
@@ -31,6 +33,7 @@ impl Kind {
             Self::WrongPassword => "wrong-password",
             Self::WrongDigest => "wrong-digest",
             Self::SipScan => "sip-scan",
+            Self::WrongToken => "wrong-token",
             Self::TooManyConnections => "too-many-connections",
         }
     }
@@ -38,7 +41,7 @@ impl Kind {
     /// The number of offenses within [`MEMORY`] that causes a report; fewer can be mistakes.
     const fn threshold(self) -> u32 {
         match self {
-            Self::WrongPassword | Self::WrongDigest => 5,
+            Self::WrongPassword | Self::WrongDigest | Self::WrongToken => 5,
             Self::SipScan | Self::TooManyConnections => 20,
         }
     }

@@ -1,7 +1,7 @@
 //! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
-use super::{Settings, SipSettings, Verify};
+use super::{ApiSettings, Settings, SipSettings, Verify};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -75,7 +75,26 @@ pub fn explain(settings: &Settings) -> String {
         ("signaling.ping_probes", s.ping_probes.to_string()),
         ("signaling.connection_timeout", seconds(s.connection_timeout)),
     ];
-    lines.into_iter().chain(sip(&s.sip)).map(|(name, value)| format!("{name:<30} {value}\n")).collect()
+    lines
+        .into_iter()
+        .chain(sip(&s.sip))
+        .chain(api(&s.api))
+        .map(|(name, value)| format!("{name:<30} {value}\n"))
+        .collect()
+}
+
+/// The lines of `[api]`.
+fn api(s: &ApiSettings) -> [(&'static str, String); 5] {
+    let listen = s.listen.as_ref().map_or("default address".to_owned(), |listen| some(listen, "off"));
+    let tokens: Vec<String> = s.tokens.iter().map(|(name, entry)| format!("{name} ({})", entry.scope)).collect();
+    let tokens = if tokens.is_empty() { "none: one is created at each start".to_owned() } else { tokens.join(", ") };
+    [
+        ("api.listen", listen),
+        ("api.basic_authentication", if s.basic_authentication { "yes" } else { "no" }.to_owned()),
+        ("api.body_size", format!("{} octets", s.body_size)),
+        ("api.request_timeout", seconds(s.request_timeout)),
+        ("api.tokens", tokens),
+    ]
 }
 
 /// The lines of `[sip]` and `[rtp]`, without passwords.

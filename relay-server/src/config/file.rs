@@ -37,9 +37,9 @@ fn apply_section(
             apply_sip_accounts(settings, source, key.span(), value.get_ref())?;
             continue;
         }
-        if section == "sip" && matches!(&*name, "phones" | "trunk" | "trunk.numbers") {
+        if matches!((section, &*name), ("sip", "phones" | "trunk" | "trunk.numbers") | ("api", "tokens")) {
             let DeValue::Table(nested) = value.get_ref() else {
-                return Err(source.error(key.span(), format!("`{name}` is a section: write `[sip.{name}]`")));
+                return Err(source.error(key.span(), format!("`{name}` is a section: write `[{section}.{name}]`")));
             };
             apply_section(settings, source, section, &format!("{name}."), nested)?;
             continue;

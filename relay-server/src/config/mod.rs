@@ -1,6 +1,7 @@
 //! Configuration of the relay: from the file, then the environment, then the flags, where later sources override earlier ones.
 
 mod accounts;
+mod api;
 mod effective;
 mod file;
 mod options;
@@ -8,6 +9,7 @@ mod sip;
 mod value;
 
 pub use accounts::AccountSettings;
+pub use api::ApiSettings;
 pub use effective::explain;
 pub use options::{OPTIONS, OptionSpec};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
@@ -107,6 +109,8 @@ pub struct Settings {
     pub connection_timeout: Duration,
     /// SIP servers, phones, and media towards them.
     pub sip: SipSettings,
+    /// The REST API.
+    pub api: ApiSettings,
 }
 
 impl Default for Settings {
@@ -151,6 +155,7 @@ impl Default for Settings {
             ping_probes: 10,
             connection_timeout: Duration::from_secs(10),
             sip: SipSettings::default(),
+            api: ApiSettings::default(),
         }
     }
 }
@@ -227,6 +232,9 @@ fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: St
     // `OFFHOOK_SIP_TRUNK_URI` is `uri` of `[sip.trunk]`.
     let nested = OPTIONS.iter().find(|option| option.section == section && option.name.replace('.', "_") == name);
     let name = nested.map_or(name, |option| option.name);
+    // `OFFHOOK_API_TOKENS_BACKEND` is `backend` of `[api.tokens]`.
+    let token = name.strip_prefix("tokens_").filter(|_| section == "api").map(|token| format!("tokens.{token}"));
+    let name = token.as_deref().unwrap_or(name);
     options::set(settings, section, name, &Given::Text(value)).map_err(|problem| ConfigError::new(variable, problem))
 }
 

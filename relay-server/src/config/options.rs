@@ -1,7 +1,7 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, sip};
+use super::{Settings, api, sip};
 use crate::http::ProxyHeader;
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
@@ -42,7 +42,7 @@ macro_rules! trunk {
     };
 }
 
-/// Every option except those of `[accounts]`, whose names are logins.
+/// Every option except those of `[accounts]` and `[api.tokens]`, whose names are chosen by the operator.
 pub const OPTIONS: &[OptionSpec] = &[
     option("listen", "plain", set!(listen_plain = given => Some(given.socket_addresses()?))),
     option("listen", "tls", set!(listen_tls = given => Some(given.socket_addresses()?))),
@@ -147,6 +147,10 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "latching", set!(sip.rtp_latch.latching = given => sip::latching(given)?)),
     option("rtp", "latch_packets", set!(sip.rtp_latch.packets = given => given.number(1, 255)?)),
     option("rtp", "latch_quiet", set!(sip.rtp_latch.quiet = given => given.duration()?)),
+    option("api", "listen", set!(api.listen = given => Some(given.socket_addresses()?))),
+    option("api", "basic_authentication", set!(api.basic_authentication = given => given.truth()?)),
+    option("api", "body_size", set!(api.body_size = given => given.number(1_024, 16_777_216)?)),
+    option("api", "request_timeout", set!(api.request_timeout = given => given.some_duration()?)),
 ];
 
 /// Half of what an audio packet carries.
@@ -224,6 +228,9 @@ fn busy_status(given: &Given) -> Result<BusyStatus, String> {
 pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Given) -> Result<(), String> {
     if section == "accounts" {
         return set_account(settings, name, given);
+    }
+    if let ("api", Some(token)) = (section, name.strip_prefix("tokens.")) {
+        return api::token(&mut settings.api, token, given);
     }
     if section == "sip"
         && let Some(result) = set_named(settings, name, given)

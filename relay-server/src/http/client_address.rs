@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The remote address of a TCP connection; attached to its requests as an extension.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The header that trusted proxies write. Only one of them is used, because a proxy forwards the other one as the client sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

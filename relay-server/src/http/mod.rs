@@ -6,6 +6,7 @@ mod lingering;
 mod listener;
 mod router;
 
+pub(crate) use client_address::Peer;
 pub use client_address::{ProxyHeader, TrustedProxies};
 pub(crate) use lingering::Lingering;
 pub use listener::{Serving, serve};

@@ -1,0 +1,173 @@
+//! Authentication and authorization of requests: a bearer token (RFC 6750), or the same token as the password of HTTP Basic
+//! authentication (RFC 7617) with its name as the user.
+
+use super::ApiState;
+use super::problem::{Problem, ProblemCode};
+use super::token::{Grant, Scope};
+use crate::http::Peer;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use offhook_limits::offense::Kind;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Totals of refused requests.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// Requests without credentials.
+    pub(super) no_token: AtomicU64,
+    /// Requests with a token that is not accepted.
+    pub(super) wrong_token: AtomicU64,
+    /// Requests whose token does not have the scope.
+    pub(super) no_scope: AtomicU64,
+}
+
+/// The credentials of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Presented {
+    Nothing,
+    Bearer(String),
+    Basic { user: String, password: String },
+}
+
+/// Identifies the token of each request; requests without one are answered with 401.
+pub(super) async fn authenticate(State(api): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
+    match api.identify(&request) {
+        Ok(grant) => {
+            request.extensions_mut().insert(grant);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Requires a scope; requests with a lower one are answered with 403.
+pub(super) async fn require(
+    State((api, needed)): State<(Arc<ApiState>, Scope)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match request.extensions().get::<Grant>() {
+        Some(grant) if grant.scope >= needed => next.run(request).await,
+        grant => {
+            let name = grant.map_or("", |grant| grant.name.as_str());
+            api.refusals.no_scope.fetch_add(1, Ordering::Relaxed);
+            log_refusal(name, api.source(&request), "scope required");
+            let detail = format!("this request requires a token with the scope `{needed}`");
+            let problem = Problem::new(ProblemCode::ScopeRequired, detail);
+            let challenge = format!("Bearer realm=\"offhook\", error=\"insufficient_scope\", scope=\"{needed}\"");
+            match HeaderValue::from_str(&challenge) {
+                Ok(challenge) => problem.with(header::WWW_AUTHENTICATE, challenge).into_response(),
+                Err(_) => problem.into_response(),
+            }
+        }
+    }
+}
+
+/// The number of lines for one statement is limited by the formatter of the log.
+fn log_refusal(token: &str, source: Option<IpAddr>, reason: &'static str) {
+    let source = source.map(tracing::field::display);
+    tracing::warn!(token, address = source, reason, "API request refused");
+}
+
+impl ApiState {
+    fn identify(&self, request: &Request) -> Result<Grant, Problem> {
+        let (name, grant) = match presented(request.headers()) {
+            Presented::Basic { .. } if !self.basic_authentication => {
+                let detail = "HTTP Basic authentication is off: send `Authorization: Bearer <token>`, or set [api] \
+                              basic_authentication";
+                return Err(self.refuse_without_token(request, detail));
+            }
+            Presented::Nothing => {
+                return Err(self.refuse_without_token(request, "send `Authorization: Bearer <token>`"));
+            }
+            Presented::Bearer(token) => (String::new(), self.tokens.find(&token)),
+            Presented::Basic { user, password } => {
+                let grant = self.tokens.find(&password).filter(|grant| grant.name == user);
+                (user, grant)
+            }
+        };
+        grant.ok_or_else(|| self.refuse_wrong_token(request, &name))
+    }
+
+    fn refuse_without_token(&self, request: &Request, detail: &'static str) -> Problem {
+        self.refusals.no_token.fetch_add(1, Ordering::Relaxed);
+        log_refusal("", self.source(request), "no token");
+        Problem::new(ProblemCode::Unauthorized, detail).with(header::WWW_AUTHENTICATE, self.challenge())
+    }
+
+    fn refuse_wrong_token(&self, request: &Request, name: &str) -> Problem {
+        self.refusals.wrong_token.fetch_add(1, Ordering::Relaxed);
+        let source = self.source(request);
+        // Other text from the network is not logged.
+        let name = if self.tokens.has_name(name) { name } else { "" };
+        log_refusal(name, source, "wrong token");
+        if let Some(source) = source {
+            self.security_log.note(Kind::WrongToken, source);
+        }
+        let detail = "the token is not one of [api.tokens]";
+        Problem::new(ProblemCode::WrongToken, detail).with(header::WWW_AUTHENTICATE, self.challenge())
+    }
+
+    const fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.basic_authentication {
+            true => "Bearer realm=\"offhook\", Basic realm=\"offhook\", charset=\"UTF-8\"",
+            false => "Bearer realm=\"offhook\"",
+        })
+    }
+
+    /// The address of the client.
+    fn source(&self, request: &Request) -> Option<IpAddr> {
+        let Peer(peer) = request.extensions().get::<Peer>().copied()?;
+        Some(self.trusted_proxies.client(peer, request.headers()))
+    }
+}
+
+/// Returns the credentials of a request. Those of an unknown scheme count as none.
+fn presented(headers: &HeaderMap) -> Presented {
+    let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, rest)) = credentials.and_then(|text| text.split_once(' ')) else { return Presented::Nothing };
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Presented::Bearer(rest.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Presented::Nothing;
+    }
+    let decoded = STANDARD.decode(rest.trim()).ok().and_then(|octets| String::from_utf8(octets).ok());
+    match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
+        Some((user, password)) => Presented::Basic { user: user.to_owned(), password: password.to_owned() },
+        None => Presented::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderMap, HeaderValue, Presented, header, presented};
+
+    #[test]
+    fn credentials_are_parsed() {
+        let basic = |user: &str, password: &str| Presented::Basic { user: user.into(), password: password.into() };
+        let cases = [
+            ("Bearer abc", Presented::Bearer("abc".into())),
+            ("bearer  abc ", Presented::Bearer("abc".into())),
+            ("Basic YWxpY2U6YTpi", basic("alice", "a:b")),
+            ("Basic Og==", basic("", "")),
+            ("Basic !", Presented::Nothing),
+            ("Basic YWxpY2U=", Presented::Nothing),
+            ("Digest x=\"y\"", Presented::Nothing),
+            ("abc", Presented::Nothing),
+            ("", Presented::Nothing),
+        ];
+        for (text, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(text));
+            assert_eq!(presented(&headers), expected, "{text}");
+        }
+        assert_eq!(presented(&HeaderMap::new()), Presented::Nothing);
+    }
+}

@@ -1,0 +1,127 @@
+//! REST API for the application's backend.
+//!
+//! HTTP code contains no call logic: it translates requests to the commands and views of the call model.
+//!
+//! ```text
+//!  request ─> time limit ─> token (401) ─> scope (403) ─> handler
+//! ```
+
+mod access;
+mod problem;
+mod statistics;
+pub mod token;
+
+use crate::config::{ApiSettings, Settings};
+use crate::http::TrustedProxies;
+use crate::security_log::SecurityLog;
+use crate::signaling_plane::Gauges;
+use access::Refusals;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use core::time::Duration;
+use problem::{Problem, ProblemCode};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use token::{AcceptedTokens, ApiToken, Scope, TokenEntry, TokenHash};
+
+/// State shared by the handlers.
+#[derive(Debug)]
+pub struct ApiState {
+    tokens: AcceptedTokens,
+    basic_authentication: bool,
+    request_timeout: Duration,
+    trusted_proxies: TrustedProxies,
+    security_log: Arc<SecurityLog>,
+    gauges: Arc<Gauges>,
+    started: Instant,
+    requests: AtomicU64,
+    timeouts: AtomicU64,
+    refusals: Refusals,
+}
+
+impl ApiState {
+    /// Creates the state. Without a configured token, a new one with the scope `admin` is accepted, and returned.
+    ///
+    /// # Errors
+    /// If the system provides no random numbers.
+    pub fn new(
+        settings: &Settings,
+        gauges: Arc<Gauges>,
+        security_log: Arc<SecurityLog>,
+    ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
+        let ApiSettings { basic_authentication, request_timeout, tokens, .. } = settings.api.clone();
+        let mut tokens = tokens;
+        let created = if tokens.is_empty() { Some(ApiToken::generate()?) } else { None };
+        if let Some(created) = &created {
+            let entry = TokenEntry { scope: Scope::Admin, hash: TokenHash::of(created.reveal()) };
+            tokens.insert("created-at-start".to_owned(), entry);
+        }
+        let state = Self {
+            tokens: AcceptedTokens::new(tokens),
+            basic_authentication,
+            request_timeout,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            security_log,
+            gauges,
+            started: Instant::now(),
+            requests: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            refusals: Refusals::default(),
+        };
+        Ok((Arc::new(state), created))
+    }
+}
+
+/// The router of connections within the limits.
+pub fn router(api: &Arc<ApiState>) -> Router {
+    let read = Router::new()
+        .route("/api/v1/statistics", get(statistics::statistics))
+        .route_layer(from_fn_with_state((Arc::clone(api), Scope::Read), access::require));
+    read.fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
+        .layer(from_fn_with_state(Arc::clone(api), limit_time))
+        .with_state(Arc::clone(api))
+}
+
+/// The router of connections beyond the limits.
+pub fn overload_router() -> Router {
+    let refusal = || async {
+        let problem = Problem::new(ProblemCode::Overloaded, "too many connections: see [limits] connections");
+        problem.with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    };
+    Router::new().fallback(refusal)
+}
+
+async fn not_found() -> Problem {
+    Problem::new(ProblemCode::NotFound, "there is no such resource: see docs/rest-api.md")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(ProblemCode::MethodNotAllowed, "the resource does not support this method: see `Allow`")
+}
+
+/// Limits the time of a request, including the time in which its body is received.
+async fn limit_time(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+    api.requests.fetch_add(1, Ordering::Relaxed);
+    match tokio::time::timeout(api.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            api.timeouts.fetch_add(1, Ordering::Relaxed);
+            let detail = "the request was not completed within [api] request_timeout";
+            Problem::new(ProblemCode::RequestTimeout, detail).into_response()
+        }
+    }
+}
+
+/// A successful response in JSON.
+fn json_response(value: &serde_json::Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, value.to_string()).into_response()
+}

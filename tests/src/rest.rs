@@ -1,0 +1,88 @@
+//! A client of the relay's REST API: one HTTP request for each connection.
+
+use crate::relay::Relay;
+use serde_json::Value;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The API of a relay, and the credentials for it.
+#[derive(Clone, Debug)]
+pub struct RestClient {
+    address: SocketAddr,
+    authorization: Option<String>,
+}
+
+/// A response.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The status line and the header fields, in lower case.
+    pub head: String,
+    /// The body in JSON; null if there is none.
+    pub body: Value,
+}
+
+impl RestClient {
+    /// The API of a relay that was started without a configured token.
+    pub async fn of(relay: &Relay) -> Self {
+        let token = relay.printed("api-token ").await;
+        Self { authorization: Some(format!("Bearer {token}")), ..Self::anonymous(relay).await }
+    }
+
+    /// The API without credentials.
+    ///
+    /// # Panics
+    /// Panics if the relay prints no address.
+    pub async fn anonymous(relay: &Relay) -> Self {
+        let url = relay.printed("api http://").await;
+        let address = url.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
+        Self { address, authorization: None }
+    }
+
+    /// The same API with another `Authorization`.
+    #[must_use]
+    pub fn with(&self, authorization: &str) -> Self {
+        Self { authorization: Some(authorization.to_owned()), ..self.clone() }
+    }
+
+    /// Sends `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "", "").await
+    }
+
+    /// Sends `POST` with a body in JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send("POST", path, "application/json", &body.to_string()).await
+    }
+
+    /// Sends a request; without content type if that is empty.
+    ///
+    /// # Panics
+    /// Panics without a response.
+    pub async fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Reply {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        if let Some(authorization) = &self.authorization {
+            head += &format!("Authorization: {authorization}\r\n");
+        }
+        if !content_type.is_empty() {
+            head += &format!("Content-Type: {content_type}\r\n");
+        }
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        // The relay may respond before it has received the whole body.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response).await;
+        let response = String::from_utf8(response).expect("text");
+        parse(&response).unwrap_or_else(|| panic!("no response: {response}"))
+    }
+}
+
+fn parse(response: &str) -> Option<Reply> {
+    let (head, body) = response.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
+    Some(Reply { status, head: head.to_ascii_lowercase(), body })
+}
