@@ -2,6 +2,7 @@
 #![no_main]
 
 mod calls;
+mod relay;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,7 @@
 //! Replays the fuzzing corpora: inputs that caused failures, and inputs that reach much of the code.
 
 mod calls;
+mod relay;
 mod targets;
 
 use proptest::collection::vec;
@@ -36,6 +37,17 @@ fn random_script_ends_every_call_once() {
     let scripts = vec(any::<u8>(), 0..400);
     let run = TestRunner::new(config).run(&scripts, |script| {
         calls::fuzz_calls(&script);
+        Ok(())
+    });
+    run.unwrap();
+}
+
+#[test]
+fn random_relay_script_leaves_no_state() {
+    let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+    let scripts = vec(any::<u8>(), 0..1500);
+    let run = TestRunner::new(config).run(&scripts, |script| {
+        relay::fuzz_relay(&script);
         Ok(())
     });
     run.unwrap();

@@ -147,7 +147,6 @@ pub(crate) struct CallRecords {
 }
 
 impl CallRecords {
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -229,6 +229,7 @@ impl CallTable {
         self.legs.get(&leg).map(|entry| entry.worker).or_else(|| self.removed.get(&leg).copied())
     }
 
+    #[cfg(test)]
     pub(super) fn legs(&self) -> Vec<LegKey> {
         self.legs.keys().copied().collect()
     }
@@ -286,11 +287,6 @@ impl CallTable {
     /// Returns the leg whose outbound INVITE has this mark.
     pub(super) fn by_mark(&self, mark: &str) -> Option<LegKey> {
         self.by_mark.get(mark).copied()
-    }
-
-    /// Returns a mark, for a looped call.
-    pub(super) fn first_mark(&self) -> Option<&str> {
-        self.by_mark.keys().next().map(String::as_str)
     }
 
     /// Returns the leg whose first description has this ICE user name fragment.

@@ -14,8 +14,8 @@ mod clients;
 mod commands;
 mod configured_users;
 mod deadlines;
+mod external_agent;
 mod forwarding;
-mod fuzz;
 mod headers;
 mod inbound;
 mod locations;
@@ -41,7 +41,6 @@ use crate::record::CallRecords;
 use call_table::CallTable;
 use clients::{Clients, Session, Socket};
 use configured_users::ConfiguredUsers;
-pub use fuzz::fuzz_relay;
 
 use deadlines::Owner;
 use locations::Locations;
@@ -127,7 +126,7 @@ impl Relay {
     /// Creates a relay without connections. `seed` must be secret: tokens and ICE passwords depend on it.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Time) -> Self {
-        let mut relay = Self::without_agent(config, seed);
+        let mut relay = Self::with_external_agent(config, seed);
         if let Some(config) = &relay.config.sip {
             let mut seed = [0; 32];
             relay.random.fill_bytes(&mut seed);
@@ -138,8 +137,9 @@ impl Relay {
         relay
     }
 
-    /// Creates a relay whose user agent is the caller, which takes the commands and passes the events.
-    fn without_agent(mut config: Config, seed: [u8; 32]) -> Self {
+    /// Creates a relay whose user agent is outside of it: see [`Relay::poll_agent_command`] and [`Relay::handle_agent_event`].
+    #[must_use]
+    pub fn with_external_agent(mut config: Config, seed: [u8; 32]) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let pools = config.sip.iter().flat_map(|sip| {
             let pool =

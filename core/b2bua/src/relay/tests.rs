@@ -9,7 +9,6 @@ mod hold;
 mod media_names;
 mod ports;
 mod records;
-mod scripts;
 mod simulation;
 pub(crate) mod sip_calls;
 mod sip_codecs;
@@ -166,7 +165,7 @@ pub(super) struct Bench {
 impl Bench {
     /// A relay whose user agent is the test.
     pub(super) fn new(config: Config) -> Self {
-        Self::with(Relay::without_agent(config, [1; 32]))
+        Self::with(Relay::with_external_agent(config, [1; 32]))
     }
 
     pub(super) fn with(relay: Relay) -> Self {
@@ -194,7 +193,7 @@ impl Bench {
 
     /// Passes an event of the user agent.
     pub(super) fn sip(&mut self, event: sip::Event) {
-        self.relay.handle_event(event, self.now);
+        self.relay.handle_agent_event(event, self.now);
         self.drain();
     }
 

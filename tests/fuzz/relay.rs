@@ -1,14 +1,14 @@
-//! Arbitrary scripts for the call model, with pages, user agent and media worker in any order.
+//! Fuzz target of the call model: arbitrary actions of pages, SIP peers and the media worker.
 
-use super::Relay;
-use crate::config::{
+use core::time::Duration;
+use offhook_b2bua::config::{
     AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, RtpAddress,
     RtpWorker, Servers, Sip, Srtp,
 };
-use crate::io::{ConnectionId, Input, Output};
-use core::time::Duration;
+use offhook_b2bua::io::{ConnectionId, Input, Output};
+use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
-use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, TransportFailure};
+use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, LegKey, TransportFailure};
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions,
@@ -40,12 +40,15 @@ a=rtpmap:101 telephone-event/8000\r\n",
     "nonsense",
 ];
 
+/// The header field of an outbound INVITE by which a looped call is recognized.
+const MARK: &str = "Offhook-Call";
+
 const NAMES: [&str; 4] = ["alice", "bob", "1002", "sip:carol@example.org"];
 const STATUSES: [u16; 8] = [180, 183, 200, 202, 302, 404, 486, 603];
 
 /// Runs a script: each octet selects an action, those after it its object. After all participants have left, no state
 /// may remain.
-pub fn fuzz_relay(data: &[u8]) {
+pub(crate) fn fuzz_relay(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
     for _ in 0..MOST_STEPS {
@@ -77,6 +80,9 @@ struct Stage {
     accounts: BTreeSet<AccountId>,
     /// Calls of the user agent, which it ends once each.
     invites: BTreeSet<InviteId>,
+    /// The marks of the outbound calls among them, by which looped calls are recognized.
+    marks: BTreeMap<InviteId, String>,
+    legs: BTreeSet<LegKey>,
     next: u64,
 }
 
@@ -138,9 +144,17 @@ fn config() -> Config {
 
 impl Stage {
     fn new() -> Self {
-        let relay = Relay::without_agent(config(), [1; 32]);
-        let (pages, accounts, invites) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { relay, now: Time::EPOCH, pages, accounts, invites, next: 0 }
+        let relay = Relay::with_external_agent(config(), [1; 32]);
+        Self {
+            relay,
+            now: Time::EPOCH,
+            pages: BTreeMap::new(),
+            accounts: BTreeSet::new(),
+            invites: BTreeSet::new(),
+            marks: BTreeMap::new(),
+            legs: BTreeSet::new(),
+            next: 0,
+        }
     }
 
     fn step(&mut self, step: usize, script: &mut Script<'_>) {
@@ -162,7 +176,7 @@ impl Stage {
     }
 
     fn event(&mut self, event: Event) {
-        self.relay.handle_event(event, self.now);
+        self.relay.handle_agent_event(event, self.now);
         self.collect();
     }
 
@@ -173,7 +187,7 @@ impl Stage {
     }
 
     fn collect(&mut self) {
-        while let Some(command) = self.relay.commands.pop_front() {
+        while let Some(command) = self.relay.poll_agent_command() {
             match command {
                 Command::AddAccount { account, .. } => {
                     self.accounts.insert(account);
@@ -181,8 +195,10 @@ impl Stage {
                 Command::RemoveAccount { account } => {
                     self.accounts.remove(&account);
                 }
-                Command::Invite { invite, .. } => {
+                Command::Invite { invite, request } => {
                     assert!(self.invites.insert(invite), "a call is placed once");
+                    let mark = request.headers.into_iter().find(|(name, _)| name == MARK);
+                    self.marks.extend(mark.map(|(_, mark)| (invite, mark)));
                 }
                 _ => {}
             }
@@ -196,6 +212,12 @@ impl Stage {
                 Output::Media { command: MediaCommand::ReservePorts { pairs, .. }, .. } => {
                     let (in_use, ready) = pairs.into_iter().partition(|pair| pair.rtp().is_multiple_of(3));
                     self.relay.handle_input(Input::Media(MediaEvent::PortsReserved { ready, in_use }), self.now);
+                }
+                Output::Media { command: MediaCommand::Open { leg, .. }, .. } => {
+                    self.legs.insert(leg);
+                }
+                Output::Media { command: MediaCommand::Close { leg }, .. } => {
+                    self.legs.remove(&leg);
                 }
                 // Every third request remains without a response.
                 Output::ResolveHost { request, .. } if !request.0.is_multiple_of(3) => {
@@ -305,8 +327,8 @@ impl Stage {
         };
         let replaces = Self::invite(&self.invites, script).filter(|_| script.next().unwrap_or(0).is_multiple_of(4));
         let mut headers = Vec::new();
-        if let Some(mark) = self.relay.calls.first_mark().filter(|_| script.next().unwrap_or(0).is_multiple_of(2)) {
-            headers.push((super::headers::MARK.to_owned(), mark.to_owned()));
+        if let Some(mark) = self.marks.values().next().filter(|_| script.next().unwrap_or(0).is_multiple_of(2)) {
+            headers.push((MARK.to_owned(), mark.clone()));
         }
         let invite = InviteId::Inbound(self.next);
         self.invites.insert(invite);
@@ -359,6 +381,7 @@ impl Stage {
             }
             (_, body) => {
                 self.invites.remove(&invite);
+                self.marks.remove(&invite);
                 let cause = match body {
                     Some(_) => Cause::Refused { status: status.max(300), reason, contacts: Vec::new() },
                     None => Cause::Remote { reason: None },
@@ -388,7 +411,7 @@ impl Stage {
     }
 
     fn leg_acts(&mut self, script: &mut Script<'_>) {
-        let legs = self.relay.calls.legs();
+        let legs: Vec<LegKey> = self.legs.iter().copied().collect();
         let Some(leg) = script.pick(&legs) else { return };
         self.input(Input::Media(match script.next().unwrap_or(0) % 4 {
             0 => MediaEvent::LegDead { leg },
@@ -408,12 +431,7 @@ impl Stage {
         }
         self.wait(Duration::from_secs(100));
         self.wait(Duration::from_secs(100));
-        let relay = &self.relay;
-        assert!(relay.calls.is_empty() && relay.clients == super::Clients::default());
-        assert!(relay.accounts.is_empty());
-        assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");
-        assert!(relay.port_shares.is_empty(), "no user has ports");
-        assert!(relay.media_names.is_empty(), "no event waits for an address");
-        assert_eq!(relay.poll_timeout(), None);
+        assert!(self.relay.is_idle(), "nothing is left: {:?}", self.relay.counts());
+        assert_eq!(self.relay.poll_timeout(), None);
     }
 }

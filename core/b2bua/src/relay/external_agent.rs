@@ -1,0 +1,35 @@
+//! A relay whose SIP user agent is outside of it: the caller executes the commands for the user agent and passes its
+//! events.
+
+use super::Relay;
+use super::clients::Clients;
+use offhook_clock::Time;
+use offhook_media::ports::PortPool;
+use offhook_sip::user_agent::io::{Command, Event};
+
+impl Relay {
+    /// Handles an event of the external user agent of a relay that was created with [`Relay::with_external_agent`].
+    pub fn handle_agent_event(&mut self, event: Event, now: Time) {
+        self.handle_event(event, now);
+        self.reserve_ports(now);
+    }
+
+    /// Returns the next command for the external user agent.
+    pub fn poll_agent_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// Returns whether nothing of earlier sessions and calls is left: no socket, account, call, leg, index entry or port, and
+    /// no event that waits for an address.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && self.clients == Clients::default()
+            && self.accounts.is_empty()
+            && self.presenter.is_empty()
+            && self.records.is_empty()
+            && self.ports.iter().all(|pool: &PortPool| pool.taken() == 0)
+            && self.port_shares.is_empty()
+            && self.media_names.is_empty()
+    }
+}
