@@ -290,7 +290,10 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     loop {
         tokio::select! {
             wanted = signals.wait() => match wanted {
-                SignalAction::Reload => server.reload_certificate(settings),
+                SignalAction::Reload => {
+                    server.reopen_records();
+                    server.reload_certificate(settings);
+                }
                 SignalAction::ShutDown => break,
             },
             () = server.failed() => {

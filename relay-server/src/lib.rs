@@ -12,6 +12,7 @@ pub mod media_plane;
 mod memory;
 pub mod metrics;
 pub mod quota;
+pub mod records;
 pub mod security_log;
 pub mod server;
 pub mod shutdown;

@@ -11,6 +11,7 @@ use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
 use crate::memory;
 use crate::quota::Quota;
+use crate::records::{self, RecordWriters};
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
@@ -52,9 +53,7 @@ pub struct RunningRelay {
     certificate: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     sip_tls: Option<TlsReload>,
     stop: watch::Sender<bool>,
-    stop_plane: oneshot::Sender<()>,
-    /// Resolves when the plane's thread ends.
-    plane: oneshot::Receiver<()>,
+    plane: RunningPlane,
     ended_parts: EndedParts,
 }
 
@@ -105,10 +104,11 @@ impl RunningRelay {
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
-        let plane = plane.with_sip(side);
+        let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
+        let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
+        let record_counters = records.counters.clone();
+        let plane = start_plane(plane.with_sip(side).with_records(record_sender), records, &supervisor)?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
-        let (stop_plane, stopped) = oneshot::channel();
-        let plane = start_plane(plane, stopped, &supervisor)?;
 
         let app = Arc::new(App {
             plane: to_plane.inbound,
@@ -116,16 +116,13 @@ impl RunningRelay {
             gauges,
             media: media_totals,
             media_queues,
+            records: record_counters,
             sip: sip_counters,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
             own_pages_only: demo == Demo::Loopback,
             page: page_directory(settings),
-            page_security_policy: Some(settings.page_security_policy.as_str())
-                .filter(|policy| !policy.is_empty())
-                .map(HeaderValue::from_str)
-                .transpose()
-                .map_err(io::Error::other)?,
+            page_security_policy: page_security_policy(settings)?,
             trusted_proxies: settings.trusted_proxies.clone(),
             proxied: Quota::new(usize::MAX, settings.connections_per_address),
             security_log: Arc::clone(&security_log),
@@ -144,7 +141,7 @@ impl RunningRelay {
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
-        Ok(Self { plain, tls, media, sip, api, app, certificate, sip_tls, stop, stop_plane, plane, ended_parts })
+        Ok(Self { plain, tls, media, sip, api, app, certificate, sip_tls, stop, plane, ended_parts })
     }
 
     /// Reloads certificates and keys for new connections; existing ones continue. If a file cannot be used, nothing changes.
@@ -170,6 +167,11 @@ impl RunningRelay {
         }
     }
 
+    /// Opens the files of call detail records again, after they were renamed.
+    pub fn reopen_records(&self) {
+        self.plane.records.reopen();
+    }
+
     /// Waits until a required task or thread has ended. The caller then shuts the relay down, because it could accept calls that
     /// would fail; the service manager restarts it.
     pub async fn failed(&mut self) {
@@ -180,15 +182,21 @@ impl RunningRelay {
     /// Ends all calls and closes all sockets, within 5 s whatever the peers do.
     pub async fn shut_down(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
-        let _ = self.stop_plane.send(());
+        let RunningPlane { stop, ended, mut records } = self.plane;
+        let _ = stop.send(());
         let closed = async {
-            let _ = self.plane.await;
+            let _ = ended.await;
             // The task of each WebSocket ends after its close frame. Idle HTTP connections are not waited for.
-            let _ = self.app.sockets.subscribe().wait_for(|open| *open == 0).await;
+            let mut sockets = self.app.sockets.subscribe();
+            let all_closed = async {
+                let _ = sockets.wait_for(|open| *open == 0).await;
+            };
+            tokio::join!(all_closed, records.flushed());
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
-            tracing::warn!("shutdown: some WebSockets were not closed in time");
+            tracing::warn!("shutdown: some WebSockets were not closed, or some records were not written, in time");
         }
+        records.report_unwritten();
         let _ = self.stop.send(true);
     }
 }
@@ -235,21 +243,26 @@ fn sip_side(
     Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
 }
 
-/// Starts the signaling plane on a separate thread, so that it and the tokio tasks do not delay one another. The returned receiver
-/// resolves when the thread ends.
-fn start_plane(
-    plane: SignalingPlane,
-    stopped: oneshot::Receiver<()>,
-    supervisor: &Supervisor,
-) -> io::Result<oneshot::Receiver<()>> {
+/// The thread of the signaling plane, and the writers of its call detail records.
+#[derive(Debug)]
+struct RunningPlane {
+    stop: oneshot::Sender<()>,
+    /// Resolves when the thread ends.
+    ended: oneshot::Receiver<()>,
+    records: RecordWriters,
+}
+
+/// Starts the signaling plane on a separate thread, so that it and the tokio tasks do not delay one another.
+fn start_plane(plane: SignalingPlane, records: RecordWriters, supervisor: &Supervisor) -> io::Result<RunningPlane> {
     let (done, ended) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
     let running = supervisor.running("signaling plane");
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("signaling".to_owned()).spawn(move || {
         let _parts = (running, done);
         runtime.block_on(plane.run(stopped));
     })?;
-    Ok(ended)
+    Ok(RunningPlane { stop, ended, records })
 }
 
 async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
@@ -318,13 +331,18 @@ fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Cer
     if let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone()) {
         return Ok(CertifiedFiles { certificate, key });
     }
-    let directory = settings.tls_state_directory.clone();
-    let directory = directory.unwrap_or_else(|| tls::default_state_directory(|name| std::env::var(name).ok()));
+    let directory = state_directory(settings);
     let mut names = vec!["localhost".to_owned()];
     names.extend(discovered.iter().chain(&settings.media_public_address).map(IpAddr::to_string));
     names.extend(settings.tls_names.iter().cloned());
     names.dedup();
     tls::self_signed(&directory, names)
+}
+
+/// The directory of the self-signed certificate and of the default database of call detail records.
+fn state_directory(settings: &Settings) -> PathBuf {
+    let directory = settings.tls_state_directory.clone();
+    directory.unwrap_or_else(|| tls::default_state_directory(|name| std::env::var(name).ok()))
 }
 
 /// The number of media workers: one for each core, unless it is configured.
@@ -411,6 +429,12 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         workers: workers.collect(),
         sip: None,
     }
+}
+
+/// The `Content-Security-Policy` of the phone page, if there is one.
+fn page_security_policy(settings: &Settings) -> io::Result<Option<HeaderValue>> {
+    let policy = Some(settings.page_security_policy.as_str()).filter(|policy| !policy.is_empty());
+    policy.map(HeaderValue::from_str).transpose().map_err(io::Error::other)
 }
 
 /// The configured page directory, else the first default directory that contains a page.

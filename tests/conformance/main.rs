@@ -10,6 +10,7 @@ mod media;
 mod metrics;
 mod nat;
 mod providers;
+mod records;
 mod robustness;
 mod sessions;
 mod sip;

@@ -18,7 +18,7 @@ fn promtool() -> Command {
 }
 
 /// The samples of `/metrics`, by name and labels.
-async fn samples(relay: &Relay) -> BTreeMap<String, f64> {
+pub(crate) async fn samples(relay: &Relay) -> BTreeMap<String, f64> {
     let (head, body) = relay.request("/metrics", "").await;
     assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     let lines = body.lines().filter(|line| !line.starts_with('#'));
@@ -32,7 +32,10 @@ async fn samples(relay: &Relay) -> BTreeMap<String, f64> {
 }
 
 /// Waits until the samples satisfy `is_met`, and returns them.
-async fn samples_when(relay: &Relay, is_met: impl Fn(&BTreeMap<String, f64>) -> bool) -> BTreeMap<String, f64> {
+pub(crate) async fn samples_when(
+    relay: &Relay,
+    is_met: impl Fn(&BTreeMap<String, f64>) -> bool,
+) -> BTreeMap<String, f64> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let samples = samples(relay).await;
@@ -43,7 +46,7 @@ async fn samples_when(relay: &Relay, is_met: impl Fn(&BTreeMap<String, f64>) -> 
     }
 }
 
-fn value(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
+pub(crate) fn value(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
     samples.get(name).copied().expect(name)
 }
 

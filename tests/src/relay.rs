@@ -85,7 +85,7 @@ impl Relay {
     pub fn start_as(flags: &[&str], options: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.args(flags).args(["--media-port", "0"]);
-        let common = ["media.workers=2", "api.listen=127.0.0.1:0"];
+        let common = ["media.workers=2", "api.listen=127.0.0.1:0", "records.sqlite="];
         for option in common.iter().chain(options) {
             command.args(["--set", option]);
         }

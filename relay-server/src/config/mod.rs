@@ -5,6 +5,7 @@ mod api;
 mod effective;
 mod file;
 mod options;
+mod records;
 mod sip;
 mod value;
 
@@ -12,6 +13,7 @@ pub use accounts::AccountSettings;
 pub use api::ApiSettings;
 pub use effective::explain;
 pub use options::{OPTIONS, OptionSpec};
+pub use records::{DatabaseLocation, RecordSettings};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
 pub use value::Given;
 
@@ -107,6 +109,8 @@ pub struct Settings {
     pub ping_probes: u32,
     /// Time limit for the `connection` message.
     pub connection_timeout: Duration,
+    /// Call detail records.
+    pub records: RecordSettings,
     /// SIP servers, phones, and media towards them.
     pub sip: SipSettings,
     /// The REST API.
@@ -154,6 +158,7 @@ impl Default for Settings {
             ping_interval: Duration::from_secs(5),
             ping_probes: 10,
             connection_timeout: Duration::from_secs(10),
+            records: RecordSettings::default(),
             sip: SipSettings::default(),
             api: ApiSettings::default(),
         }

@@ -1,7 +1,7 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, api, sip};
+use super::{Settings, api, records, sip};
 use crate::http::ProxyHeader;
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
@@ -82,6 +82,9 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("signaling", "ping_interval", set!(ping_interval = given => given.duration()?)),
     option("signaling", "ping_probes", set!(ping_probes = given => given.number(1, 1_000)?)),
     option("signaling", "connection_timeout", set!(connection_timeout = given => given.some_duration()?)),
+    option("records", "sqlite", set!(records.sqlite = given => records::location(given)?)),
+    option("records", "json_lines", set!(records.json_lines = given => given.path()?)),
+    option("records", "retention_days", set!(records.retention = given => records::retention(given)?)),
     option("sip", "listen", set!(sip.listen = given => Some(sip::listen(given)?))),
     option("sip", "public_address", sip::public_address),
     option("sip", "local_networks", set!(sip.local_networks = given => given.networks()?)),

@@ -1,4 +1,4 @@
-use super::{Given, OPTIONS, Settings, explain, load, overlooked, parse};
+use super::{DatabaseLocation, Given, OPTIONS, Settings, explain, load, overlooked, parse};
 use core::time::Duration;
 use offhook_b2bua::config::CallWaiting;
 
@@ -177,4 +177,13 @@ fn misspelt_variable_causes_a_warning() {
         ["OFFHOOK_CALS_CODECS is ignored: there is no section CALS; did you mean OFFHOOK_CALLS_…?"]
     );
     assert_eq!(overlooked(["OFFHOOK_ACCOUNTS_ALICE"]).len(), 1);
+}
+
+#[test]
+fn records_database_is_default_off_or_a_file() {
+    let sqlite = |text: &str| parse("relay.toml", text).unwrap().records.sqlite;
+    assert_eq!(sqlite(""), DatabaseLocation::Default);
+    assert_eq!(sqlite("records.sqlite = \"\""), DatabaseLocation::Off);
+    assert_eq!(sqlite("records.sqlite = \"/r\""), DatabaseLocation::File("/r".into()));
+    assert_eq!(parse("relay.toml", "records.retention_days = 0").unwrap().records.retention, None);
 }

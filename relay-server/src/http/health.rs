@@ -53,8 +53,13 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
     }
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = Format::accepted(accept);
-    let (gauges, sip) = (&*app.gauges, app.sip.as_deref());
-    let sources = MetricSources { gauges, media: &app.media, media_queues: &app.media_queues, sip };
+    let sources = MetricSources {
+        gauges: &app.gauges,
+        media: &app.media,
+        media_queues: &app.media_queues,
+        sip: app.sip.as_deref(),
+        records: &app.records,
+    };
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")];
     (headers, metrics::render(&sources, format)).into_response()
 }

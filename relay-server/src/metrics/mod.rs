@@ -23,6 +23,7 @@ pub fn render(sources: &MetricSources<'_>, format: Format) -> String {
     sources.write_calls(&mut out);
     sources.write_signaling(&mut out);
     sources.write_media(&mut out);
+    sources.write_records(&mut out);
     process::write(&mut out);
     out.finish()
 }

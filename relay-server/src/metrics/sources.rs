@@ -3,6 +3,7 @@
 
 use super::exposition::Exposition;
 use crate::media_plane::{ThreadCounters, Totals};
+use crate::records::RecordCounters;
 use crate::signaling_plane::Gauges;
 use crate::sip_transport::SipCounters;
 use crate::telemetry;
@@ -11,7 +12,7 @@ use offhook_media::counters::{Counters, Dropped};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The planes whose values are written.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct MetricSources<'a> {
     pub media_queues: &'a [Arc<AtomicUsize>],
     /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<&'a SipCounters>,
+    /// Counters of the stores of call detail records.
+    pub records: &'a [Arc<RecordCounters>],
 }
 
 impl MetricSources<'_> {
@@ -68,6 +71,33 @@ impl MetricSources<'_> {
         write_transactions(&transactions, out);
         let help = "SIP datagrams that were dropped because there were too many.";
         out.counter("offhook_sip_dropped_datagrams_total", help).value(self.sip.map_or(0, SipCounters::dropped));
+    }
+
+    pub(super) fn write_records(&self, out: &mut Exposition) {
+        let families: [(_, _, RecordCounter); 3] = [
+            ("offhook_records_written_total", "Call detail records written, by store.", |counters| &counters.written),
+            (
+                "offhook_record_write_failures_total",
+                "Failed attempts to write call detail records; each is repeated.",
+                |counters| &counters.failures,
+            ),
+            (
+                "offhook_records_lost_total",
+                "Call detail records that were lost because the queue was full.",
+                |counters| &counters.lost,
+            ),
+        ];
+        for (name, help, counter) in families {
+            let mut family = out.counter(name, help);
+            for counters in self.records {
+                family.sample(&[("store", counters.store)], counter(counters).load(Ordering::Relaxed));
+            }
+        }
+        let help = "Call detail records that are queued or being written.";
+        let mut family = out.gauge("offhook_records_queue_length", help);
+        for counters in self.records {
+            family.sample(&[("store", counters.store)], counters.queued.load(Ordering::Relaxed));
+        }
     }
 
     pub(super) fn write_media(&self, out: &mut Exposition) {
@@ -134,6 +164,9 @@ fn write_transactions(counters: &TransactionCounters, out: &mut Exposition) {
         out.counter(name, help).value(value);
     }
 }
+
+/// Returns a counter of a store.
+type RecordCounter = fn(&RecordCounters) -> &AtomicU64;
 
 /// Name, description and value of a counter.
 type DescribedCounter = (&'static str, &'static str, u64);

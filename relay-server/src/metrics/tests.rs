@@ -1,5 +1,6 @@
 use super::{CallMetrics, Format, MetricSources, render};
 use crate::media_plane::Totals;
+use crate::records::{JsonLines, RecordWriters};
 use crate::signaling_plane::Gauges;
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -9,7 +10,9 @@ use std::sync::atomic::AtomicUsize;
 
 fn rendered(gauges: &Gauges, format: Format) -> String {
     let (media, media_queues) = ([Totals::default()], [Arc::new(AtomicUsize::new(3))]);
-    render(&MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None }, format)
+    let (_, writers) = RecordWriters::start(vec![Box::new(JsonLines::new("unused".into()))]).unwrap();
+    let records = &writers.counters;
+    render(&MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None, records }, format)
 }
 
 /// One row for each metric of a text, as in `docs/metrics.md`.

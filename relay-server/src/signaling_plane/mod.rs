@@ -14,10 +14,12 @@ pub use gauges::Gauges;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
+use crate::records::{CallDetailRecord, RecordSender};
 use crate::security_log;
 use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::{Arrived, Intake, Kind};
+use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::Event;
@@ -118,6 +120,7 @@ pub struct SignalingPlane {
     /// A media worker has ended or the machine has panicked: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
+    records: RecordSender,
 }
 
 /// The senders of a plane's channels.
@@ -177,7 +180,15 @@ impl SignalingPlane {
             answers: to_plane.inbound,
             broken: false,
             sip: None,
+            records: RecordSender::default(),
         }
+    }
+
+    /// Adds the writers of call detail records.
+    #[must_use]
+    pub fn with_records(mut self, records: RecordSender) -> Self {
+        self.records = records;
+        self
     }
 
     /// Adds SIP.
@@ -409,6 +420,9 @@ impl SignalingPlane {
                 Output::CallEvent { event, record, at } => {
                     call_log::write(&event, &record, at);
                     self.gauges.count_call_event(&event, &record, at);
+                    if let (CallEvent::Ended { reason }, true) = (&event, self.records.is_on()) {
+                        self.records.send(&CallDetailRecord::new(&record, reason.name(), at));
+                    }
                 }
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {

@@ -1,0 +1,59 @@
+//! Options of `[records]`.
+
+use super::value::Given;
+use core::time::Duration;
+use std::path::PathBuf;
+
+/// The location of the database of call detail records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// In the state directory; none with `--demo`, or if that cannot be used.
+    #[default]
+    Default,
+    /// There is no database.
+    Off,
+    /// This file.
+    File(PathBuf),
+}
+
+/// Options of `[records]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// The database.
+    pub sqlite: DatabaseLocation,
+    /// The file of JSON lines.
+    pub json_lines: Option<PathBuf>,
+    /// Time for which the database keeps a record; none: for ever.
+    pub retention: Option<Duration>,
+}
+
+impl Default for RecordSettings {
+    fn default() -> Self {
+        Self { sqlite: DatabaseLocation::Default, json_lines: None, retention: days(90) }
+    }
+}
+
+pub(super) fn location(given: &Given) -> Result<DatabaseLocation, String> {
+    Ok(given.path()?.map_or(DatabaseLocation::Off, DatabaseLocation::File))
+}
+
+pub(super) fn retention(given: &Given) -> Result<Option<Duration>, String> {
+    Ok(days(given.number(0, 36_500)?))
+}
+
+const fn days(days: u64) -> Option<Duration> {
+    if days == 0 { None } else { Some(Duration::from_secs(days * 86_400)) }
+}
+
+/// The lines of `offhook-relay check`.
+pub(super) fn explain(settings: &RecordSettings) -> [(&'static str, String); 3] {
+    let sqlite = match &settings.sqlite {
+        DatabaseLocation::Default => "records.sqlite in the state directory (none with --demo)".to_owned(),
+        DatabaseLocation::Off => "off".to_owned(),
+        DatabaseLocation::File(path) => path.display().to_string(),
+    };
+    let json_lines = settings.json_lines.as_ref().map_or("off".to_owned(), |path| path.display().to_string());
+    let days = settings.retention.map(|retention| retention.as_secs() / 86_400);
+    let retention = days.map_or("records are kept for ever".to_owned(), |days| format!("{days} days"));
+    [("records.sqlite", sqlite), ("records.json_lines", json_lines), ("records.retention_days", retention)]
+}

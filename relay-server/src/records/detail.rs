@@ -1,0 +1,122 @@
+//! The record of one call attempt.
+
+use super::timestamp::rfc3339;
+use core::time::Duration;
+use offhook_b2bua::record::CallRecord;
+use offhook_clock::Time;
+use serde_json::{Value, json};
+
+/// A callee to which a call was routed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteDetail {
+    /// `browser`, `sip-endpoint` or `sip-server`.
+    pub kind: String,
+    /// The login of a browser, or the URI of a SIP endpoint.
+    pub address: String,
+}
+
+/// The record of one call attempt. Times have a resolution of a millisecond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallDetailRecord {
+    /// Unique among all records of a relay, also after a restart.
+    pub uid: String,
+    /// The call id of the log, unique since the start of the relay.
+    pub call: u64,
+    /// `local`, `proxied` or `signaling-only`.
+    pub scheme: String,
+    /// The caller's login, number or address, as shown to callees.
+    pub from: String,
+    /// The callee as dialed.
+    pub to: String,
+    /// The kind of the caller's endpoint, as in [`RouteDetail::kind`].
+    pub caller_kind: String,
+    /// The callee that answered.
+    pub callee: Option<RouteDetail>,
+    /// The callees to which the call was routed before it was answered.
+    pub routes: Vec<RouteDetail>,
+    /// Names of the codecs in use when the call was answered.
+    pub codecs: Vec<String>,
+    /// When the call was placed.
+    pub placed_at: Time,
+    /// When the caller was first informed of alerting or progress.
+    pub alerted_at: Option<Time>,
+    /// When the call was answered.
+    pub answered_at: Option<Time>,
+    /// When the call ended.
+    pub ended_at: Time,
+    /// The end reason, as in the log.
+    pub end_reason: String,
+    /// The SIP status that corresponds to the end: of the SIP peer, else of the reason.
+    pub sip_status: Option<u16>,
+}
+
+impl CallDetailRecord {
+    /// The record of a call that ended at `ended_at` with the reason `end_reason`.
+    #[must_use]
+    pub fn new(record: &CallRecord, end_reason: &str, ended_at: Time) -> Self {
+        let routes = record.routes.values();
+        let route = |kind: String, address: &str| RouteDetail { kind, address: address.to_owned() };
+        let callee = record.callee.zip(record.callee_address.as_deref());
+        let placed_at = record.placed_at.since(Time::EPOCH).as_micros();
+        Self {
+            uid: format!("{placed_at:x}-{:x}", record.call.0),
+            call: record.call.0,
+            scheme: record.scheme.to_string(),
+            from: record.from.clone(),
+            to: record.to.clone(),
+            caller_kind: record.caller.to_string(),
+            callee: callee.map(|(kind, address)| route(kind.to_string(), address)),
+            routes: routes.map(|to| route(to.endpoint.to_string(), &to.address)).collect(),
+            codecs: record.codecs.clone(),
+            placed_at: in_millis(record.placed_at),
+            alerted_at: record.alerted_at.map(in_millis),
+            answered_at: record.answered_at.map(in_millis),
+            ended_at: in_millis(ended_at),
+            end_reason: end_reason.to_owned(),
+            sip_status: record.sip_status,
+        }
+    }
+
+    /// The record as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let millis = |from: Time, to: Time| u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
+        json!({
+            "uid": self.uid,
+            "call": self.call.to_string(),
+            "scheme": self.scheme,
+            "from": self.from,
+            "to": self.to,
+            "callerKind": self.caller_kind,
+            "callee": self.callee.as_ref().map(RouteDetail::to_json),
+            "routes": self.routes.iter().map(RouteDetail::to_json).collect::<Vec<_>>(),
+            "codecs": self.codecs,
+            "placedAt": rfc3339(self.placed_at),
+            "alertedAt": self.alerted_at.map(rfc3339),
+            "answeredAt": self.answered_at.map(rfc3339),
+            "endedAt": rfc3339(self.ended_at),
+            "setupMs": self.answered_at.map(|answered| millis(self.placed_at, answered)),
+            "durationMs": self.answered_at.map(|answered| millis(answered, self.ended_at)),
+            "endReason": self.end_reason,
+            "sipStatus": self.sip_status,
+        })
+    }
+}
+
+impl RouteDetail {
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "kind": self.kind, "address": self.address })
+    }
+
+    /// The inverse of [`RouteDetail::to_json`].
+    pub(super) fn from_json(json: &Value) -> Option<Self> {
+        let text = |name| json.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self { kind: text("kind")?, address: text("address")? })
+    }
+}
+
+/// A time without the part below a millisecond, so that a record is the same after it was stored.
+fn in_millis(time: Time) -> Time {
+    let millis = u64::try_from(time.since(Time::EPOCH).as_millis()).unwrap_or(u64::MAX);
+    Time::EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,27 @@
+//! Call detail records: one for each call attempt, in an SQLite database and as JSON lines.
+//!
+//! ```text
+//! signaling plane ── RecordSender::send (never blocks) ──> bounded queue ──> writer thread ──> RecordStore (SQLite)
+//!                                                     └──> bounded queue ──> writer thread ──> RecordStore (JSON lines)
+//! ```
+//!
+//! Each store has its own queue and thread, so that one that fails does not delay the other. A writer takes what is queued, writes
+//! it as one batch, and repeats a failed batch until it is written. Records that find the queue full are lost and counted.
+
+mod database;
+mod detail;
+mod json_lines;
+mod query;
+mod start;
+mod timestamp;
+mod writer;
+
+pub use database::RecordDatabase;
+pub use detail::{CallDetailRecord, RouteDetail};
+pub use json_lines::JsonLines;
+pub use query::{RecordQuery, StoredRecord};
+pub use start::start;
+pub use writer::{RecordCounters, RecordSender, RecordStore, RecordWriters, StoreError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Queries of the records in the database.
+
+use super::database::{COLUMNS, millis, record_of_row};
+use super::detail::CallDetailRecord;
+use offhook_clock::Time;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+use std::path::Path;
+
+/// Maximum number of records of one page.
+const PAGE: usize = 1_000;
+
+/// Selects records. Absent conditions select all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// The call was placed at this time or later.
+    pub from: Option<Time>,
+    /// The call was placed before this time.
+    pub until: Option<Time>,
+    /// The caller, the dialed callee, or the callee that answered is exactly this.
+    pub participant: Option<String>,
+    /// The end reason.
+    pub end_reason: Option<String>,
+    /// The record is older than the one with this id: the last one of the previous page.
+    pub before: Option<i64>,
+    /// The number of records of the page, at most 1,000.
+    pub limit: usize,
+}
+
+/// A record and its id in the database. Ids grow in the order in which records were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The id, for paging.
+    pub id: i64,
+    /// The record.
+    pub record: CallDetailRecord,
+}
+
+impl RecordQuery {
+    /// Returns the selected records of the database in `path`, the newest first. Blocks while the file is read.
+    ///
+    /// # Errors
+    /// If the file does not exist or cannot be read.
+    pub fn run(&self, path: &Path) -> rusqlite::Result<Vec<StoredRecord>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let (condition, values) = self.condition();
+        let limit = self.limit.min(PAGE);
+        let statement = format!("SELECT {COLUMNS} FROM calls WHERE {condition} ORDER BY id DESC LIMIT {limit}");
+        let mut select = connection.prepare(&statement)?;
+        let rows = select.query_map(params_from_iter(values), record_of_row)?;
+        rows.map(|row| row.map(|(id, record)| StoredRecord { id, record })).collect()
+    }
+
+    /// The condition with a parameter for each value.
+    fn condition(&self) -> (String, Vec<Value>) {
+        let mut conditions = vec!["1"];
+        let mut values = Vec::new();
+        let mut add = |condition, value: Value, count| {
+            conditions.push(condition);
+            values.extend(core::iter::repeat_n(value, count));
+        };
+        if let Some(from) = self.from {
+            add("placed_at >= ?", millis(from).into(), 1);
+        }
+        if let Some(until) = self.until {
+            add("placed_at < ?", millis(until).into(), 1);
+        }
+        if let Some(participant) = &self.participant {
+            add("(caller = ? OR dialed = ? OR callee = ?)", participant.clone().into(), 3);
+        }
+        if let Some(reason) = &self.end_reason {
+            add("end_reason = ?", reason.clone().into(), 1);
+        }
+        if let Some(before) = self.before {
+            add("id < ?", before.into(), 1);
+        }
+        (conditions.join(" AND "), values)
+    }
+}

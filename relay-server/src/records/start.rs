@@ -1,0 +1,41 @@
+//! Selection of the stores by the configuration.
+
+use super::database::{RecordDatabase, default_path};
+use super::json_lines::JsonLines;
+use super::writer::{RecordSender, RecordStore, RecordWriters};
+use crate::config::{DatabaseLocation, RecordSettings};
+use std::io;
+use std::path::Path;
+
+/// Starts the writers of the configured stores. `state_directory` contains the default database; none: there is no default one.
+///
+/// # Errors
+/// If a thread cannot be started. A store that cannot be opened is not an error: calls do not depend on records.
+pub fn start(settings: &RecordSettings, state_directory: Option<&Path>) -> io::Result<(RecordSender, RecordWriters)> {
+    let mut stores: Vec<Box<dyn RecordStore>> = Vec::new();
+    if let Some(database) = database(settings, state_directory) {
+        stores.push(Box::new(database));
+    }
+    if let Some(path) = &settings.json_lines {
+        stores.push(Box::new(JsonLines::new(path.clone())));
+    }
+    RecordWriters::start(stores)
+}
+
+fn database(settings: &RecordSettings, state_directory: Option<&Path>) -> Option<RecordDatabase> {
+    match &settings.sqlite {
+        DatabaseLocation::Off => None,
+        // A configured one is tried again until it can be opened.
+        DatabaseLocation::File(path) => Some(RecordDatabase::new(path.clone(), settings.retention)),
+        DatabaseLocation::Default => {
+            let mut database = RecordDatabase::new(default_path(state_directory?), settings.retention);
+            match database.connect() {
+                Ok(()) => Some(database),
+                Err(error) => {
+                    tracing::warn!(%error, "call detail records are not kept: the default database cannot be opened");
+                    None
+                }
+            }
+        }
+    }
+}
