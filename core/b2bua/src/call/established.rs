@@ -111,7 +111,8 @@ impl Established {
         self.participants_mut().find(|participant| participant.leg == leg)?.peer_mut()
     }
 
-    /// Handles the hang-up of a participant, or of the target of a transfer.
+    /// Handles the hang-up of a participant, or the end of a target of a transfer: by command, by SIP or because it was
+    /// lost.
     pub(super) fn hang_up(self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         let Some(side) = self.side(leg) else {

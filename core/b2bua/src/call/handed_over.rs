@@ -46,7 +46,7 @@ impl HandedOver {
         let Some(fork) = self.forking.get(leg) else { return State::HandedOver(self) };
         let checked = match check_target(&self.transferee, fork, sdp) {
             Ok(checked) => checked,
-            Err(reason) => return self.target_refuses(leg, reason, cx),
+            Err(reason) => return self.hang_up(leg, reason, cx),
         };
         let Some(fork) = self.forking.remove(leg) else { return State::HandedOver(self) };
         let Self { transferee, side, forking } = *self;
@@ -77,12 +77,12 @@ impl HandedOver {
         };
         match peer.confirm(branch, sdp) {
             Some(sdp) => self.target_answers(leg, &sdp, cx),
-            None => self.target_refuses(leg, EndReason::BadSessionDescription, cx),
+            None => self.hang_up(leg, EndReason::BadSessionDescription, cx),
         }
     }
 
-    /// Handles the rejection or end of a target, or the hang-up of the transferee.
-    pub(super) fn target_refuses(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
+    /// Handles the hang-up of the transferee, or the end of a target: by command, by SIP or because it was lost.
+    pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         if self.is_transferee(leg) {
             return self.end(EndReason::HungUp, cx);
@@ -99,7 +99,7 @@ impl HandedOver {
         if let Some(peer) = self.peer_mut(leg) {
             peer.dialog = PeerDialog::Over;
         }
-        self.target_refuses(leg, end_reason_of(cause, false), cx)
+        self.hang_up(leg, end_reason_of(cause, false), cx)
     }
 
     /// Ends the call, or the alerting of a target, after the media of a leg stopped.
@@ -108,7 +108,7 @@ impl HandedOver {
             let end = ending::media_lost(self.side);
             self.end(end, cx)
         } else {
-            self.target_refuses(leg, EndReason::Unavailable, cx)
+            self.hang_up(leg, EndReason::Unavailable, cx)
         }
     }
 
@@ -118,7 +118,7 @@ impl HandedOver {
             let end = ending::setup_failed(failure, ending::name_of(self.side));
             self.end(end, cx)
         } else {
-            self.target_refuses(leg, ending::setup_failed(failure, ending::TARGET), cx)
+            self.hang_up(leg, ending::setup_failed(failure, ending::TARGET), cx)
         }
     }
 

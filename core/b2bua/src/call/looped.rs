@@ -112,7 +112,7 @@ impl Ringing {
         let settled = LegMaker::parse_answer(fork, sdp);
         let settled = settled.and_then(|answer| LegMaker::settle(&self.caller, fork, &answer));
         if let Err(reason) = settled {
-            return self.leg_ended(leg, reason, cx);
+            return self.hang_up(leg, reason, cx);
         }
         looped.answered = Some((leg, sdp.to_owned()));
         let others = core::mem::replace(&mut looped.callees, vec![leg]);

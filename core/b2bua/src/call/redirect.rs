@@ -50,11 +50,11 @@ impl Ringing {
         }
         let targets = match targets {
             Ok(targets) => targets,
-            Err(reason) => return self.leg_ended(leg, reason, cx),
+            Err(reason) => return self.hang_up(leg, reason, cx),
         };
         let Caller { participant: caller, offer, alerting } = &mut self.caller;
         let Some(Forking { forks, .. }) = Forking::alert(targets, &caller.side, offer.as_deref(), now, cx) else {
-            return self.leg_ended(leg, EndReason::NoCommonCodecs, cx);
+            return self.hang_up(leg, EndReason::NoCommonCodecs, cx);
         };
         let has_browser = forks.iter().any(|fork| fork.participant.browser().is_some());
         let alerts = has_browser && *alerting == Alerting::None;

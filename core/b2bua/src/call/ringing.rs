@@ -127,7 +127,7 @@ impl Ringing {
             return self.with(|_| cx.ignore());
         };
         let Some(sdp) = peer.confirm(branch, sdp) else {
-            return self.leg_ended(leg, EndReason::BadSessionDescription, cx);
+            return self.hang_up(leg, EndReason::BadSessionDescription, cx);
         };
         if let Some(looped) = self.take_looped_invite_answered_by(leg, &sdp) {
             return self.bridge_looped(leg, looped, cx);
@@ -144,7 +144,7 @@ impl Ringing {
         let answer = LegMaker::parse_answer(fork, sdp);
         match answer.and_then(|answer| Ok((LegMaker::settle(&self.caller, fork, &answer)?, answer))) {
             Ok((settled, answer)) => self.establish(leg, answer, settled, cx),
-            Err(reason) => self.leg_ended(leg, reason, cx),
+            Err(reason) => self.hang_up(leg, reason, cx),
         }
     }
 
@@ -193,8 +193,8 @@ impl Ringing {
         State::Established(established)
     }
 
-    /// Handles CANCEL by the caller, or the end of an alerted callee.
-    pub(super) fn leg_ended(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
+    /// Handles the hang-up of the caller, or the end of an alerted callee: by command, by SIP or because it was lost.
+    pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         if self.caller.participant.leg == leg {
             let is_kept = matches!(end.reason, EndReason::AnsweredElsewhere | EndReason::MediaSetupFailed);
@@ -222,13 +222,13 @@ impl Ringing {
         if self.request_redirect_targets(leg, &cause, cx) {
             return State::Ringing(self);
         }
-        self.leg_ended(leg, end_reason_of(cause, false), cx)
+        self.hang_up(leg, end_reason_of(cause, false), cx)
     }
 
     /// Ends the call, or the alerting of a callee, after the transport of a leg was not established.
     pub(super) fn media_failed(self: Box<Self>, leg: LegKey, failure: TransportFailure, cx: &mut Context) -> State {
         let side = if self.caller.participant.leg == leg { LegId::A } else { LegId::B };
-        self.leg_ended(leg, ending::setup_failed(failure, ending::name_of(side)), cx)
+        self.hang_up(leg, ending::setup_failed(failure, ending::name_of(side)), cx)
     }
 
     /// Ends the call for all participants.

@@ -1,4 +1,7 @@
 //! Transitions: every state with every input.
+//!
+//! Commands and SIP requests that mean the same reach the same method: a hang-up by command, BYE, CANCEL and a rejection
+//! are `hang_up` of the state.
 
 use super::context::Context;
 use super::forking::Forking;
@@ -17,9 +20,9 @@ impl State {
             (state, Input::Sip { leg, event }) => state.sip_event(leg, event, cx),
 
             (Self::Ringing(call), Input::Answer { leg, sdp, lines }) => call.browser_answers(leg, &sdp, lines, cx),
-            (Self::Ringing(call), Input::HangUp { leg }) => call.leg_ended(leg, EndReason::Rejected, cx),
+            (Self::Ringing(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::Rejected, cx),
             (Self::Ringing(call), Input::SessionLost { leg } | Input::LegDead { leg }) => {
-                call.leg_ended(leg, EndReason::Unavailable, cx)
+                call.hang_up(leg, EndReason::Unavailable, cx)
             }
             (Self::Ringing(call), Input::LegFailed { leg, failure }) => call.media_failed(leg, failure, cx),
             (Self::Ringing(call), Input::Redirect { leg, targets }) => call.redirect(leg, targets, now, cx),
@@ -62,10 +65,8 @@ impl State {
             (Self::Established(call), Input::Shutdown) => call.end(EndReason::ShuttingDown, cx),
 
             (Self::HandedOver(call), Input::Answer { leg, sdp, .. }) => call.target_answers(leg, &sdp, cx),
-            (Self::HandedOver(call), Input::HangUp { leg }) => call.target_refuses(leg, EndReason::Rejected, cx),
-            (Self::HandedOver(call), Input::SessionLost { leg }) => {
-                call.target_refuses(leg, EndReason::Unavailable, cx)
-            }
+            (Self::HandedOver(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::Rejected, cx),
+            (Self::HandedOver(call), Input::SessionLost { leg }) => call.hang_up(leg, EndReason::Unavailable, cx),
             (Self::HandedOver(call), Input::LegDead { leg }) => call.media_lost(leg, cx),
             (Self::HandedOver(call), Input::LegFailed { leg, failure }) => call.media_failed(leg, failure, cx),
             (Self::HandedOver(call), Input::Hold { leg }) => call.with(|call| call.hold(leg, true, cx)),
