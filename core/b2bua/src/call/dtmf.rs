@@ -85,9 +85,9 @@ impl Established {
                 let is_plain = method == DtmfMethod::Info;
                 cx.extend(digits.chars().map(|digit| {
                     if is_plain {
-                        info(peer.invite, "application/dtmf", digit.to_string())
+                        info(peer.invite(), "application/dtmf", digit.to_string())
                     } else {
-                        digit_relay(peer.invite, digit)
+                        digit_relay(peer.invite(), digit)
                     }
                 }));
             }
@@ -98,7 +98,7 @@ impl Established {
     pub(super) fn digit_received(&self, leg: LegKey, digit: char, cx: &mut Context) {
         let Some(other) = self.other_leg(leg) else { return };
         match other.participant.peer().filter(|_| !has_telephone_event(other)) {
-            Some(peer) => cx.push(digit_relay(peer.invite, digit)),
+            Some(peer) => cx.push(digit_relay(peer.invite(), digit)),
             None => cx.report(CallEvent::DtmfReceived { from: leg, to: other.participant.leg, digit }),
         }
     }
@@ -106,7 +106,7 @@ impl Established {
     /// Requests a key frame from a peer without RTCP feedback.
     pub(super) fn request_key_frame(&self, leg: LegKey, cx: &mut Context) {
         if let Some(peer) = self.leg(leg).and_then(|leg| leg.participant.peer()) {
-            cx.push(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
+            cx.push(info(peer.invite(), "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
         }
     }
 

@@ -6,7 +6,7 @@ use super::forking::Forking;
 use super::handed_over::HandedOver;
 use super::negotiation::LegMaker;
 use super::participant::{Alerting, Caller, EarlyMedia, Participant};
-use super::peer::{Peer, PeerDialog, sdp_body};
+use super::peer::{Peer, sdp_body};
 use super::reinvite::{IncomingOffer, NOT_ACCEPTABLE_HERE};
 use super::ringing::Ringing;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -30,14 +30,14 @@ impl Context {
     /// Sends a provisional response without a description to a SIP caller.
     pub(super) fn send_provisional(&mut self, caller: &Participant, status: u16) {
         if let Some(peer) = caller.peer() {
-            self.sip(SipCommand::Ring { invite: peer.invite, status, body: None });
+            self.sip(SipCommand::Ring { invite: peer.invite(), status, body: None });
         }
     }
 
     fn report_early_media(&mut self, caller: &Participant, status: u16, text: String) {
         if let Some(peer) = caller.peer() {
             let status = if status == RINGING { RINGING } else { SESSION_PROGRESS };
-            self.sip(SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) });
+            self.sip(SipCommand::Ring { invite: peer.invite(), status, body: Some(sdp_body(&text)) });
         }
         self.report(CallEvent::EarlyMedia { caller: caller.leg, answer: text });
     }
@@ -92,7 +92,7 @@ impl Ringing {
 
     /// Handles an offer in an UPDATE before the call is answered (RFC 3311 §5.2).
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
-        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite) else { return };
+        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
         let answer = if self.caller.participant.leg == offer.leg {
             self.answer_caller_offer(offer, cx)
         } else {
@@ -155,7 +155,7 @@ pub(super) fn change_fork(
 impl HandedOver {
     /// Handles a provisional response of a target.
     pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, sdp: Option<&str>, cx: &mut Context) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.is_unanswered()) else {
             return cx.ignore();
         };
         if let Some(sdp) = sdp {
@@ -169,7 +169,7 @@ impl HandedOver {
         let (transferee, is_holding) = (&self.transferee, self.transferee.hold.is_holding());
         let Some(fork) = self.forking.only_mut().filter(|_| !is_holding) else { return };
         let Some(sdp) = fork.participant.peer().and_then(Peer::latest_early) else { return };
-        let answer = LegMaker::parse_answer(fork, &sdp);
+        let answer = LegMaker::parse_answer(fork, sdp);
         let settled = answer.and_then(|answer| Ok((LegMaker::settle_transfer(transferee, fork, &answer)?, answer)));
         let Ok((streams, answer)) = settled else { return };
         if !LegMaker::passes(&streams, &transferee.streams) {

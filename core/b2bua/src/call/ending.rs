@@ -53,8 +53,8 @@ pub(super) fn setup_failed(failure: TransportFailure, of: &str) -> End {
 
 /// Returns the command that ends a SIP leg, if its dialog is not over.
 pub(super) fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
-    let invite = peer.invite;
-    match peer.dialog {
+    let invite = peer.invite();
+    match peer.dialog() {
         PeerDialog::Planned(_) | PeerDialog::Over => None,
         PeerDialog::Inbound => {
             let (status, reason) = match &end.status_line {

@@ -129,7 +129,7 @@ impl Established {
     /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(mut self: Box<Self>, leg: LegKey, cause: Cause, cx: &mut Context) -> State {
         if let Some(peer) = self.peer_mut(leg) {
-            peer.dialog = super::PeerDialog::Over;
+            peer.end_dialog();
         }
         let is_looped = self.is_looped_dialog(leg);
         let end = end_reason_of(cause, self.side(leg).is_some() || is_looped);

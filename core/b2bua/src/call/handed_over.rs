@@ -4,7 +4,7 @@ use super::context::Context;
 use super::forking::{Forking, end_forks};
 use super::negotiation::end_reason_of;
 use super::participant::{End, Leg, LegId, Participant, PerLeg};
-use super::peer::{Peer, PeerDialog};
+use super::peer::Peer;
 use super::reinvite::{IncomingOffer, OtherSide, answer_reinvite};
 use super::transfer::check_target;
 use super::{CallEvent, Established, State, ending};
@@ -72,7 +72,7 @@ impl HandedOver {
         sdp: Option<String>,
         cx: &mut Context,
     ) -> State {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.is_unanswered()) else {
             return self.with(|_| cx.ignore());
         };
         match peer.confirm(branch, sdp) {
@@ -97,7 +97,7 @@ impl HandedOver {
     /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(mut self: Box<Self>, leg: LegKey, cause: Cause, cx: &mut Context) -> State {
         if let Some(peer) = self.peer_mut(leg) {
-            peer.dialog = PeerDialog::Over;
+            peer.end_dialog();
         }
         self.hang_up(leg, end_reason_of(cause, false), cx)
     }
@@ -124,7 +124,7 @@ impl HandedOver {
 
     /// Handles an offer of the transferee or of a target.
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
-        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite) else { return };
+        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
         let answer = if self.is_transferee(offer.leg) {
             // There is no other participant at the moment: the negotiated media stay in force.
             let streams = self.transferee.streams.clone();

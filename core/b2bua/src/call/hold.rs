@@ -134,7 +134,7 @@ impl Established {
 
     /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.
     pub(super) fn repeat_status_after_hold(&self, left: &Leg, holder: LegId, cx: &mut Context) {
-        let pending = left.participant.peer().and_then(|peer| peer.pending.as_ref());
+        let pending = left.participant.peer().and_then(|peer| peer.pending());
         if pending.is_some_and(|pending| pending.purpose == Purpose::Hold) {
             self.repeat_status_of(holder, cx);
         }

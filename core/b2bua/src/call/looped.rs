@@ -15,7 +15,7 @@ use super::early::RINGING;
 use super::forking::Forking;
 use super::negotiation::LegMaker;
 use super::participant::{Caller, End, Participant, PerLeg};
-use super::peer::{Peer, PeerDialog, sdp_body};
+use super::peer::{Peer, sdp_body};
 use super::ringing::Ringing;
 use super::{CallEvent, Established, Output, State};
 use offhook_clock::Time;
@@ -60,7 +60,7 @@ impl Ringing {
     /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
     pub(super) fn accepts_looped_invite(&self, leg: LegKey) -> bool {
         let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
-        let is_unanswered = peer.is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound));
+        let is_unanswered = peer.is_some_and(Peer::is_unanswered);
         is_unanswered && self.caller.participant.browser().is_some() && self.caller.early().is_none()
     }
 
@@ -118,9 +118,9 @@ impl Ringing {
         let others = core::mem::replace(&mut looped.callees, vec![leg]);
         let others: Vec<LegKey> = others.into_iter().filter(|callee| *callee != leg).collect();
         if let Some(peer) = looped.inbound.peer_mut() {
-            peer.dialog = PeerDialog::Confirmed;
+            peer.accept();
             let body = peer.last().map(|text| sdp_body(&text));
-            cx.sip(SipCommand::Accept { invite: peer.invite, body });
+            cx.sip(SipCommand::Accept { invite: peer.invite(), body });
         }
         self.forking.end_some(&others, &EndReason::AnsweredElsewhere.into(), cx);
         State::Ringing(self)
@@ -161,7 +161,7 @@ impl Ringing {
         let mut outbound = fork.participant;
         cx.media([Command::Close { leg: outbound.leg }]);
         if let Some(peer) = outbound.peer_mut() {
-            cx.push(Output::FreePorts(core::mem::take(&mut peer.ports)));
+            cx.push(Output::FreePorts(peer.take_ports()));
         }
         cx.report(CallEvent::Looped);
         let looped = LoopedDialogs { a: outbound, b: inbound };

@@ -197,7 +197,7 @@ impl Call {
 
     /// Returns the source address of the SIP messages of a leg's peer, if one has been received.
     pub fn source_of(&mut self, leg: LegKey) -> Option<IpAddr> {
-        self.state.peer_mut(leg)?.source
+        self.state.peer_mut(leg)?.source()
     }
 
     const fn as_ringing(&self) -> Option<&Ringing> {

@@ -6,7 +6,7 @@ pub(super) use browser::BrowserAnswer;
 pub use browser::RelaySide;
 
 use super::participant::{Caller, End, Fork, LegSecrets, Participant, Side};
-use super::peer::{Peer, PeerDialog, Purpose, RemoteAnswer, sdp_body};
+use super::peer::{Peer, Purpose, RemoteAnswer, sdp_body};
 use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
@@ -94,9 +94,9 @@ impl LegMaker {
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
-                if let PeerDialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, PeerDialog::Outbound) {
+                if let Some(mut request) = peer.begin_dialog() {
                     request.offer = Some(sdp_body(&text));
-                    outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
+                    outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite(), request }));
                     outputs.push(Output::Event {
                         event: CallEvent::Routed { callee: leg, endpoint, address, offer: None },
                         has_video,

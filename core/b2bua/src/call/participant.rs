@@ -209,7 +209,7 @@ impl Participant {
     pub fn endpoint(&self) -> EndpointKind {
         match &self.side {
             Side::Browser(_) => EndpointKind::Browser,
-            Side::Sip(peer) if peer.account.is_none() => EndpointKind::SipEndpoint,
+            Side::Sip(peer) if peer.account().is_none() => EndpointKind::SipEndpoint,
             Side::Sip(_) => EndpointKind::SipServer,
         }
     }
@@ -255,7 +255,7 @@ impl Participant {
     #[must_use]
     pub fn sip_resources(&self) -> Option<SipResources> {
         let peer = self.peer()?;
-        Some(SipResources { invite: peer.invite, ports: peer.ports.clone(), mark: peer.mark.clone() })
+        Some(SipResources { invite: peer.invite(), ports: peer.ports().to_vec(), mark: peer.mark().cloned() })
     }
 }
 

@@ -28,7 +28,7 @@ impl Ringing {
         // A callee of a looped INVITE is rejected to the server, which may have another target.
         let is_of_server = self.looped_invite_of(leg).is_some();
         let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
-        let is_here = peer.is_some_and(|peer| peer.account.is_none());
+        let is_here = peer.is_some_and(|peer| peer.account().is_none());
         if !is_here || is_of_server || contacts.is_empty() || self.redirections >= MOST {
             return false;
         }

@@ -5,7 +5,7 @@ use super::established::Handover;
 use super::forking::end_forks;
 use super::io::Fallback;
 use super::participant::{LegId, Participant};
-use super::peer::{PeerDialog, RemoteOffer, sdp_body};
+use super::peer::{RemoteOffer, sdp_body};
 use super::{CallEvent, Established, Leg, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
@@ -35,7 +35,7 @@ impl Established {
             Fallback::CallTarget { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
-        cx.sip(SipCommand::Refer { invite: peer.invite, target, replaces });
+        cx.sip(SipCommand::Refer { invite: peer.invite(), target, replaces });
         self.handover = Some(Handover::Referral(Referral { by, fallback }));
         cx.report(CallEvent::TransferStarted { by: leg });
     }
@@ -130,9 +130,9 @@ impl Established {
                 (agreed.peer, connect, text)
             }
         };
-        peer.dialog = PeerDialog::Confirmed;
+        peer.accept();
         cx.media(connect);
-        cx.sip(SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) });
+        cx.sip(SipCommand::Accept { invite: peer.invite(), body: Some(sdp_body(&text)) });
         Ok(streams)
     }
 

@@ -63,7 +63,7 @@ pub(super) fn answer_reinvite(
     cx: &mut Context,
 ) -> Result<String, u16> {
     let peer = own.participant.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
-    if peer.pending.is_some() {
+    if peer.pending().is_some() {
         return Err(REQUEST_PENDING);
     }
     let Some(sdp) = &offer.sdp else {
@@ -97,13 +97,12 @@ impl Established {
         let held = self.is_hold_commanded(side.other());
         let (leg, other) = self.legs.both_mut(side);
         let Some(peer) = leg.participant.peer_mut() else { return };
-        if let Some(pending) = &mut peer.pending {
-            pending.is_next_due = true;
+        if peer.defer_offer() {
             return;
         }
         leg.hold.offered(held);
         let text = cx.maker.next_offer_to(peer, &other.streams, purpose, held);
-        cx.sip(SipCommand::Offer { invite: peer.invite, body: sdp_body(&text) });
+        cx.sip(SipCommand::Offer { invite: peer.invite(), body: sdp_body(&text) });
     }
 
     /// Sends an offer after a change of the other participant, if the negotiated media no longer fit.
@@ -132,12 +131,12 @@ impl Established {
         let Some(peer) = own.participant.peer_mut() else { return State::Established(self) };
         let answer = sdp.ok_or(EndReason::BadSessionDescription).and_then(|sdp| peer.check_answer(&sdp));
         let answer = answer.and_then(|answer| Ok((answer.streams()?, answer)));
-        let (Some(pending), Ok((streams, answer))) = (&peer.pending, answer) else {
+        let (Some(pending), Ok((streams, answer))) = (peer.pending(), answer) else {
             return self.offer_refused(leg, cx);
         };
         let (purpose, is_next_due) = (pending.purpose, pending.is_next_due);
         let connect = peer.apply_answer(leg, answer, &streams, Silence::EndsLeg);
-        peer.pending = None;
+        peer.take_pending();
         own.hold.offer_accepted();
         own.streams = streams;
         cx.set_media(&self.legs.a.streams);
@@ -158,7 +157,7 @@ impl Established {
     pub(super) fn offer_refused(mut self: Box<Self>, leg: LegKey, cx: &mut Context) -> State {
         let Some(side) = self.side(leg) else { return State::Established(self) };
         let Some(peer) = self.legs.get_mut(side).participant.peer_mut() else { return State::Established(self) };
-        let Some(pending) = peer.pending.take() else { return State::Established(self) };
+        let Some(pending) = peer.take_pending() else { return State::Established(self) };
         match pending.purpose {
             Purpose::First => return self.end(EndReason::NoCommonCodecs, cx),
             Purpose::Change => {}
@@ -173,7 +172,7 @@ impl Established {
 
     /// Handles an offer of a peer, or its request for one.
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
-        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite) else { return };
+        let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
         let answer = self.answer_offer(offer, cx);
         let has_changed = offer.sdp.is_some() && answer.is_ok();
         offer.respond(invite, answer, cx);

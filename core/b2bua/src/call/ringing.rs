@@ -5,7 +5,7 @@ use super::forking::{Forking, end_forks};
 use super::looped::LoopedInvite;
 use super::negotiation::{ForkAnswer, LegMaker, end_reason_of};
 use super::participant::{Alerting, Caller, End, Leg, LegId, Participant, PerLeg, Side};
-use super::peer::{Peer, PeerDialog, Purpose, sdp_body};
+use super::peer::{Peer, Purpose, sdp_body};
 use super::{CallEvent, Established, State, ending};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence, TransportFailure};
@@ -110,7 +110,7 @@ impl Ringing {
             return self.answer_looped_invite(index, leg, sdp, cx);
         }
         if let Some(peer) = self.caller.participant.peer_mut() {
-            peer.extra = lines;
+            peer.set_extra(lines);
         }
         self.answer(leg, sdp, cx)
     }
@@ -123,7 +123,7 @@ impl Ringing {
         sdp: Option<String>,
         cx: &mut Context,
     ) -> State {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.is_unanswered()) else {
             return self.with(|_| cx.ignore());
         };
         let Some(sdp) = peer.confirm(branch, sdp) else {
@@ -158,7 +158,7 @@ impl Ringing {
         }
         cx.media([LegMaker::connect(&mut fork, answer, &settled.callee, Silence::EndsLeg)]);
         if let Some(peer) = fork.participant.peer_mut() {
-            peer.pending = None;
+            peer.take_pending();
         }
         let (was_early, is_bridged) = caller.early().map_or((false, false), |early| (true, early.is_bridged));
         let is_delayed_offer = caller.offer.is_none();
@@ -217,7 +217,7 @@ impl Ringing {
     /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(mut self: Box<Self>, leg: LegKey, cause: Cause, cx: &mut Context) -> State {
         if let Some(peer) = self.peer_mut(leg) {
-            peer.dialog = PeerDialog::Over;
+            peer.end_dialog();
         }
         if self.request_redirect_targets(leg, &cause, cx) {
             return State::Ringing(self);
@@ -259,7 +259,7 @@ impl Context {
                 Some(offer) => self.maker.answer_browser(leg, &offer, &settled.answer, &settled.caller),
                 None => return String::new(),
             },
-            Side::Sip(peer) => match peer.offer.take() {
+            Side::Sip(peer) => match peer.take_offer() {
                 Some(offer) => {
                     let open = peer.open(leg);
                     let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
@@ -276,9 +276,9 @@ impl Context {
     /// Accepts the INVITE of a SIP caller, with the answer of the early media unless there is another.
     fn accept_caller(&mut self, caller: &mut Participant, text: Option<&str>) {
         if let Some(peer) = caller.peer_mut() {
-            peer.dialog = PeerDialog::Confirmed;
+            peer.accept();
             let body = text.map(str::to_owned).or_else(|| peer.last()).map(|text| sdp_body(&text));
-            self.sip(SipCommand::Accept { invite: peer.invite, body });
+            self.sip(SipCommand::Accept { invite: peer.invite(), body });
         }
     }
 }

@@ -7,7 +7,6 @@ use super::forking::{Forking, end_forks};
 use super::handed_over::HandedOver;
 use super::negotiation::{ForkAnswer, LegMaker};
 use super::participant::{End, Fork, Leg, LegId, Participant};
-use super::peer::PeerDialog;
 use super::{CallEvent, Established, State, TransferProgress, established::Handover};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -35,7 +34,7 @@ impl TargetAnswer {
     pub(super) fn connect(self, mut fork: Fork) -> (Leg, Command) {
         let connect = LegMaker::connect(&mut fork, self.answer, &self.streams, Silence::EndsLeg);
         if let Some(peer) = fork.participant.peer_mut() {
-            peer.pending = None;
+            peer.take_pending();
         }
         (Leg::new(fork.participant, self.streams), connect)
     }
@@ -144,7 +143,7 @@ impl Established {
         sdp: Option<&str>,
         cx: &mut Context,
     ) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.is_unanswered()) else {
             return cx.ignore();
         };
         if let Some(sdp) = sdp {
@@ -159,7 +158,7 @@ impl Established {
 
     /// Handles the 2xx of the target.
     pub(super) fn peer_answers(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>, cx: &mut Context) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.is_unanswered()) else {
             return cx.ignore();
         };
         match peer.confirm(branch, sdp) {
@@ -245,7 +244,7 @@ impl Context {
     /// Notifies a SIP endpoint of the progress of the transfer that it requested (RFC 3515 §2.4.4).
     pub(super) fn notify_refer(&mut self, participant: &Participant, status: u16, reason: &str) {
         if let Some(peer) = participant.peer() {
-            self.sip(SipCommand::NotifyRefer { invite: peer.invite, status, reason: reason.to_owned() });
+            self.sip(SipCommand::NotifyRefer { invite: peer.invite(), status, reason: reason.to_owned() });
         }
     }
 }

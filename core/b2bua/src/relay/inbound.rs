@@ -222,7 +222,7 @@ impl Relay {
         let (Side::Sip(peer), Some(offer)) = (&mut caller.side, offer) else { return Ok(None) };
         let offer = peer.check_offer(offer, &mut self.random);
         let media = offer.media();
-        peer.offer = Some(Box::new(offer));
+        peer.set_offer(offer);
         if media.iter().all(|section| section.rejected) { Err(EndReason::NoCommonCodecs) } else { Ok(Some(media)) }
     }
 

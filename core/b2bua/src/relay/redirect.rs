@@ -31,7 +31,7 @@ impl Relay {
         let source = self.source_of_caller(caller)?;
         let diverter = address_of_record(&phone.callee);
         // A loop: this phone has redirected the call before (RFC 5806 §4.1).
-        if caller.peer().is_some_and(|peer| self.calls.was_diverted_by(peer.invite, &diverter.0)) {
+        if caller.peer().is_some_and(|peer| self.calls.was_diverted_by(peer.invite(), &diverter.0)) {
             return None;
         }
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
@@ -54,7 +54,7 @@ impl Relay {
             diverted_by: Some(format!("sip:{}@{domain}", escape_user(&diverter.0))),
             ..Alert::default()
         };
-        let sections = phone.peer().map_or(1, |peer| peer.ports.len());
+        let sections = phone.peer().map_or(1, |peer| peer.ports().len());
         Some((targets, CallPlan { call: key, worker: call.worker(), sections }, alert))
     }
 
@@ -65,8 +65,8 @@ impl Relay {
                 let account = self.clients.get(browser.session)?.account();
                 account.is_none().then(|| self.source_of_session(browser.session))
             }
-            Side::Sip(peer) if self.calls.is_unknown(peer.invite) => Some(Source::Stranger),
-            Side::Sip(peer) => match peer.account {
+            Side::Sip(peer) if self.calls.is_unknown(peer.invite()) => Some(Source::Stranger),
+            Side::Sip(peer) => match peer.account() {
                 Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),
                 None => Some(Source::Phone(address_of_record(&caller.caller))),
             },

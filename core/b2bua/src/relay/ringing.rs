@@ -57,7 +57,7 @@ impl Relay {
             .into_iter()
             .filter_map(|at| {
                 let (caller, callee) = self.calls.get(at.call)?.ringing(at.leg)?;
-                let is_unknown = caller.peer().is_some_and(|peer| self.calls.is_unknown(peer.invite));
+                let is_unknown = caller.peer().is_some_and(|peer| self.calls.is_unknown(peer.invite()));
                 Some((callee.caller == alert.caller, is_unknown))
             })
             .collect();

@@ -59,7 +59,7 @@ impl Relay {
         self.remote_leg(at).ok_or(CommandError::NotEstablished)?;
         let account = self.transferor_account(at);
         let peers = account.filter(|account| self.peer_at(at, *account).is_some());
-        match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri.clone(), far.invite)) {
+        match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri().to_owned(), far.invite())) {
             Some((target, replaces)) => {
                 let fallback = Fallback::Join { other: other.leg, replaces };
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target, fallback }, now);
@@ -77,7 +77,7 @@ impl Relay {
 
     /// Returns the other participant, if it is a SIP endpoint at that account.
     fn peer_at(&self, at: CallRef, account: AccountId) -> Option<&Peer> {
-        self.remote_leg(at)?.participant.peer().filter(|peer| peer.account == Some(account))
+        self.remote_leg(at)?.participant.peer().filter(|peer| peer.account() == Some(account))
     }
 
     /// Executes a transfer that the peer refused.
@@ -127,11 +127,11 @@ impl Relay {
             Side::Browser(browser) => return Some(self.source_of_session(browser.session)),
             Side::Sip(peer) => peer,
         };
-        if self.calls.is_unknown(peer.invite) {
+        if self.calls.is_unknown(peer.invite()) {
             return Some(Source::Stranger);
         }
         let name = if leg.participant.incoming { &leg.participant.callee } else { &leg.participant.caller };
-        Some(peer.account.map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
+        Some(peer.account().map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
     }
 
     /// Alerts `target` for the transferee of a call.
@@ -227,7 +227,7 @@ impl Relay {
     pub(super) fn leg_of(&self, invite: InviteId) -> Option<(CallKey, LegKey, &Call, Option<AccountId>)> {
         let CallRef { call: key, leg } = self.calls.by_invite(invite)?;
         let call = self.calls.get(key)?;
-        let account = call.leg(leg)?.participant.peer()?.account;
+        let account = call.leg(leg)?.participant.peer()?.account();
         Some((key, leg, call, account))
     }
 }

@@ -1,60 +1,75 @@
-//! Session descriptions of a SIP peer: its offer and its answer, and how they are carried in SIP messages.
+//! Session descriptions of a SIP endpoint and of the relay, and how they are carried in SIP messages.
 
-use offhook_sdp::offer_answer::sip::accepted;
+use super::early::EarlyDescriptions;
+use crate::config::Srtp;
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::{Security, SipDescription};
-use offhook_sdp::webrtc::IceCredentials;
-use offhook_signaling::reason::EndReason;
+use offhook_sdp::sip::{ExtraLine, LocalDescriptions, Security, SipDescription, SipSection, SrtpPolicy};
 use offhook_sip::user_agent::io::Body;
 use serde::{Deserialize, Serialize};
 
 /// The reason phrase of a 488 to an offer with a host name that has no usable address.
 pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
 
-/// An offer of the peer that has been checked and is not answered yet.
+/// The descriptions that are in force between the relay and a SIP endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteOffer {
-    pub(super) description: SipDescription,
-    pub(super) security: Vec<Option<Security>>,
-    /// The relay's next ICE credentials, if the offer restarts ICE.
-    pub(super) restart: Option<IceCredentials>,
-}
-
-impl RemoteOffer {
-    /// Its media; sections that the relay does not support are marked as rejected.
-    #[must_use]
-    pub fn media(&self) -> Vec<Section> {
-        let sections = self.description.media().into_iter().zip(&self.security);
-        sections
-            .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
-            .collect()
-    }
-
-    /// Returns whether no media section is usable: fax only, a host name as address, all ports 0, or unsupported keys.
-    /// An answer without media would leave an established call that is silent.
-    pub(in crate::call) fn has_no_media(&self) -> bool {
-        self.media().iter().all(|section| section.rejected)
-    }
-}
-
-/// An answer of the peer.
-#[derive(Clone, Debug)]
-pub(in crate::call) struct RemoteAnswer {
-    pub(super) description: SipDescription,
+pub(super) struct Descriptions {
+    /// The relay's descriptions.
+    pub(super) local: LocalDescriptions,
+    /// Additional lines of a page for the relay's descriptions.
+    pub(super) extra: Vec<ExtraLine>,
+    /// The latest description of the peer.
+    pub(super) remote: Option<SipDescription>,
+    /// The encryption policy for its media.
+    pub(super) srtp: Srtp,
+    /// The encryption of each section.
     pub(super) security: Vec<Security>,
-    pub(super) offered: Vec<Section>,
-    pub(super) media: Vec<Section>,
+    /// The descriptions of early dialogs.
+    pub(super) early: EarlyDescriptions,
 }
 
-impl RemoteAnswer {
-    /// Its media; sections that violate the encryption policy are marked as rejected.
-    pub(in crate::call) fn media(&self) -> &[Section] {
-        &self.media
+impl Descriptions {
+    /// Returns the policy for offers of the peer.
+    pub(super) const fn policy(&self) -> SrtpPolicy {
+        match self.srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Accepted | Srtp::Offered => SrtpPolicy::Offer,
+            Srtp::Required => SrtpPolicy::Require,
+        }
     }
 
-    /// Returns the streams in use, which are the part of the offer that it accepts.
-    pub(in crate::call) fn streams(&self) -> Result<Vec<Section>, EndReason> {
-        accepted(&self.offered, &self.media).map_err(super::super::negotiation::end_reason)
+    /// Returns the policy for offers of the relay.
+    pub(super) const fn offered_policy(&self) -> SrtpPolicy {
+        match self.srtp {
+            Srtp::Off | Srtp::Accepted => SrtpPolicy::Off,
+            Srtp::Offered => SrtpPolicy::Offer,
+            Srtp::Required => SrtpPolicy::Require,
+        }
+    }
+
+    /// Returns the sections of the relay's latest description.
+    pub(super) fn local_sections(&self) -> &[SipSection] {
+        self.local.last().map_or(&[], |description| &description.sections)
+    }
+
+    /// Returns the media of the relay's latest description, in the same order.
+    pub(super) fn local_media(&self) -> Vec<Section> {
+        self.local_sections().iter().map(|section| section.section.clone()).collect()
+    }
+
+    /// Returns whether a description has the address of the relay's latest one: many servers replace the session id and
+    /// keep the addresses.
+    pub(super) fn has_address_of(&self, description: &SipDescription) -> bool {
+        let address = |description: &SipDescription| description.sections.first()?.connection.address();
+        let local = self.local.last().and_then(address);
+        local.is_some() && local == address(description)
+    }
+
+    /// Adds the page's lines.
+    pub(super) fn with_extra(&self, mut sections: Vec<SipSection>) -> Vec<SipSection> {
+        if let Some(first) = sections.first_mut() {
+            first.extra.clone_from(&self.extra);
+        }
+        sections
     }
 }
 

@@ -102,10 +102,10 @@ impl WebRtcPath {
         SipSection { ice: Some(ice), dtls: Some(dtls), cname, ..SipSection::new(section, profile, address) }
     }
 
-    /// Returns one section of an answer to `theirs`.
-    pub(super) fn answered(&self, section: Section, ssrc: Option<u32>, theirs: &SipSection) -> SipSection {
-        let made = self.section(section, ssrc, theirs.profile.clone(), self.answered_setup());
-        SipSection { rtcp_mux: theirs.rtcp_mux || theirs.bundle_only, ..made }
+    /// Returns one section of an answer to `remote`.
+    pub(super) fn answered(&self, section: Section, ssrc: Option<u32>, remote: &SipSection) -> SipSection {
+        let made = self.section(section, ssrc, remote.profile.clone(), self.answered_setup());
+        SipSection { rtcp_mux: remote.rtcp_mux || remote.bundle_only, ..made }
     }
 
     /// Returns one section of an offer. Until the peer has accepted the bundle, a section beyond the first has no

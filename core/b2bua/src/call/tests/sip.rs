@@ -180,7 +180,7 @@ fn called() -> PresentedCall {
     let mut caller = peer(CALLER, PeerDialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
-    peer.offer = Some(Box::new(offer));
+    peer.set_offer(offer);
     place(caller, Some(media), participant(CALLEE))
 }
 
@@ -195,7 +195,7 @@ fn phones() -> PresentedCall {
     let mut caller = peer(CALLER, PeerDialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
-    peer.offer = Some(Box::new(offer));
+    peer.set_offer(offer);
     then(place(caller, Some(media), outbound(CALLEE)), answered(CALLEE, Some(phone_sdp())))
 }
 

@@ -1,0 +1,48 @@
+//! The dialog of a SIP endpoint's INVITE.
+
+use offhook_sip::user_agent::io::{AccountId, InviteId, OutboundInvite};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The INVITE of a SIP endpoint, and the state of its dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct InviteDialog {
+    pub(super) invite: InviteId,
+    /// The account of the call, outbound or inbound.
+    pub(super) account: Option<AccountId>,
+    /// The URI of the peer.
+    pub(super) uri: String,
+    pub(super) state: PeerDialog,
+    /// The mark in the INVITE, by which a looped call is recognized.
+    pub(super) mark: Option<String>,
+    /// The source address of the peer's SIP messages.
+    pub(super) source: Option<IpAddr>,
+}
+
+/// The state of a dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerDialog {
+    /// The INVITE is prepared, except for the offer.
+    Planned(Box<OutboundInvite>),
+    /// An outbound INVITE without a final response.
+    Outbound,
+    /// An inbound INVITE without a final response.
+    Inbound,
+    /// The INVITE was accepted.
+    Confirmed,
+    /// The dialog is over: the user agent sends no more events and expects no more commands.
+    Over,
+}
+
+impl InviteDialog {
+    /// Returns the prepared INVITE, which is sent now.
+    pub(super) fn begin(&mut self) -> Option<Box<OutboundInvite>> {
+        if !matches!(self.state, PeerDialog::Planned(_)) {
+            return None;
+        }
+        match core::mem::replace(&mut self.state, PeerDialog::Outbound) {
+            PeerDialog::Planned(invite) => Some(invite),
+            PeerDialog::Outbound | PeerDialog::Inbound | PeerDialog::Confirmed | PeerDialog::Over => None,
+        }
+    }
+}

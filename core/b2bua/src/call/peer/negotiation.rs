@@ -1,0 +1,84 @@
+//! The offers between the relay and a SIP endpoint that are not answered yet, and the endpoint's answers.
+
+use offhook_sdp::offer_answer::sip::accepted;
+use offhook_sdp::section::Section;
+use offhook_sdp::sip::{Security, SipDescription};
+use offhook_sdp::webrtc::IceCredentials;
+use offhook_signaling::reason::EndReason;
+use serde::{Deserialize, Serialize};
+
+/// The pending offers in one dialog.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PendingOffers {
+    /// The relay's offer, until the peer answers it.
+    pub(super) sent: Option<Pending>,
+    /// The offer in the peer's INVITE, until the relay answers it.
+    pub(super) received: Option<Box<RemoteOffer>>,
+}
+
+/// A pending offer of the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::call) struct Pending {
+    pub(super) offered: Vec<Section>,
+    pub(in crate::call) purpose: Purpose,
+    /// Another offer is to be sent when this one is answered.
+    pub(in crate::call) is_next_due: bool,
+}
+
+/// The purpose of an offer of the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::call) enum Purpose {
+    /// The call itself, which fails without an answer.
+    First,
+    /// Hold or its end, whose result a browser waits for.
+    Hold,
+    /// A change of the other side, or an offer that the peer requested; no browser waits for it.
+    Change,
+}
+
+/// An offer of the peer that has been checked and is not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteOffer {
+    pub(super) description: SipDescription,
+    pub(super) security: Vec<Option<Security>>,
+    /// The relay's next ICE credentials, if the offer restarts ICE.
+    pub(super) restart: Option<IceCredentials>,
+}
+
+impl RemoteOffer {
+    /// Its media; sections that the relay does not support are marked as rejected.
+    #[must_use]
+    pub fn media(&self) -> Vec<Section> {
+        let sections = self.description.media().into_iter().zip(&self.security);
+        sections
+            .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
+            .collect()
+    }
+
+    /// Returns whether no media section is usable: fax only, a host name as address, all ports 0, or unsupported keys.
+    /// An answer without media would leave an established call that is silent.
+    pub(in crate::call) fn has_no_media(&self) -> bool {
+        self.media().iter().all(|section| section.rejected)
+    }
+}
+
+/// An answer of the peer.
+#[derive(Clone, Debug)]
+pub(in crate::call) struct RemoteAnswer {
+    pub(super) description: SipDescription,
+    pub(super) security: Vec<Security>,
+    pub(super) offered: Vec<Section>,
+    pub(super) media: Vec<Section>,
+}
+
+impl RemoteAnswer {
+    /// Its media; sections that violate the encryption policy are marked as rejected.
+    pub(in crate::call) fn media(&self) -> &[Section] {
+        &self.media
+    }
+
+    /// Returns the streams in use, which are the part of the offer that it accepts.
+    pub(in crate::call) fn streams(&self) -> Result<Vec<Section>, EndReason> {
+        accepted(&self.offered, &self.media).map_err(super::super::negotiation::end_reason)
+    }
+}
