@@ -406,6 +406,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
     let workers =
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
     Config {
+        node: 0,
         admission: if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone },
         anonymous: settings.anonymous,
         password_checks: settings.password_checks,

@@ -117,6 +117,7 @@ fn config() -> Config {
         workers: vec![RtpWorker { addresses: vec![rtp], first_port: 20_000, last_port: 20_015 }],
     };
     Config {
+        node: 0,
         admission: AcceptedLogins::Anyone,
         anonymous: false,
         password_checks: 2,

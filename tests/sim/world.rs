@@ -50,6 +50,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let config = Config {
+            node: 0,
             admission: AcceptedLogins::Anyone,
             anonymous: false,
             password_checks: 2,

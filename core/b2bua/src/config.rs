@@ -78,6 +78,8 @@ impl OwnNames {
 /// The relay machine's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
+    /// The number of this relay among the nodes of a cluster, which is part of its identifiers; 0 if it is alone.
+    pub node: u16,
     /// The logins that are accepted.
     pub admission: AcceptedLogins,
     /// Sessions without a login are accepted where logins need a password: they can call and cannot be called.

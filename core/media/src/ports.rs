@@ -86,6 +86,15 @@ impl PortPool {
         }
     }
 
+    /// Continues with the pairs of a pool from before a restart, if it has the same ports.
+    #[must_use]
+    pub fn resumed(self, before: Option<Self>) -> Self {
+        match before {
+            Some(before) if before.pairs == self.pairs => Self { rest: self.rest, ..before },
+            Some(_) | None => self,
+        }
+    }
+
     /// Divides a range among workers. Each gets adjacent pairs; the remainder goes to the first workers.
     #[must_use]
     pub fn divided(first: u16, last: u16, rest: Duration, workers: u16) -> Vec<Self> {

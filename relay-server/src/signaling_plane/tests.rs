@@ -14,6 +14,7 @@ const ALICE: ConnectionId = ConnectionId(1);
 
 fn config(admission: AcceptedLogins) -> Config {
     Config {
+        node: 0,
         admission,
         anonymous: false,
         password_checks: 1,

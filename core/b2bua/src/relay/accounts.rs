@@ -25,10 +25,30 @@ use std::net::IpAddr;
 impl Relay {
     /// Adds the trunk to the user agent.
     pub(super) fn open_trunk(&mut self) {
-        let Some(Trunk { account, .. }) = self.config.sip.as_ref().and_then(|sip| sip.trunk.clone()) else { return };
-        let Some(domain) = domain_of(&account) else { return };
-        let (id, account) = self.add_account(PageAccount { settings: account, domain, is_configured: true });
-        self.accounts.insert_trunk(id, account);
+        if let Some(account) = self.configured_trunk() {
+            let (id, account) = self.add_account(account);
+            self.accounts.insert_trunk(id, account);
+        }
+    }
+
+    /// Replaces the trunk of a restored state, if the configuration has another one.
+    pub(super) fn renew_trunk(&mut self) {
+        let configured = self.configured_trunk();
+        if let Some(id) = self.accounts.trunk() {
+            if configured.is_some_and(|account| self.accounts.has_settings(id, &account)) {
+                return;
+            }
+            self.accounts.remove_trunk();
+            self.command(Command::RemoveAccount { account: id });
+        }
+        self.open_trunk();
+    }
+
+    fn configured_trunk(&self) -> Option<PageAccount> {
+        let Trunk { account, .. } = self.config.sip.as_ref()?.trunk.as_ref()?;
+        let domain = domain_of(account)?;
+        let settings = Account { contact_user: String::new(), ..account.clone() };
+        Some(PageAccount { settings, domain, is_configured: true })
     }
 
     /// Lets a session use an account, which the first session opens. Sessions share an account if they have the same

@@ -124,7 +124,7 @@ impl Relay {
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(key);
-                    self.port_shares.end(key);
+                    self.workers.end_call(key);
                 }
             }
         }
@@ -183,7 +183,7 @@ impl Relay {
             worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
-        self.port_shares.begin(plan.call, Payer::of_session(session, self.clients.get(session)));
+        self.workers.begin_call(plan.call, Payer::of_session(session, self.clients.get(session)));
         let mut own = self.browser_participant(session, plan, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();

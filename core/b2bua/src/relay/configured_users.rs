@@ -1,11 +1,10 @@
 //! The users of SIP in the configuration: those of phones, and those with a number at the trunk.
 
 use crate::config::{Config, LoginName, Numbering};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Look-up tables that are derived from the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ConfiguredUsers {
     /// The number format of the trunk.
     numbering: Option<Numbering>,

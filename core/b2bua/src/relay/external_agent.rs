@@ -4,7 +4,6 @@
 use super::Relay;
 use super::clients::Clients;
 use offhook_clock::Time;
-use offhook_media::ports::PortPool;
 use offhook_sip::user_agent::io::{Command, Event};
 
 impl Relay {
@@ -28,8 +27,7 @@ impl Relay {
             && self.accounts.is_empty()
             && self.presenter.is_empty()
             && self.records.is_empty()
-            && self.ports.iter().all(|pool: &PortPool| pool.taken() == 0)
-            && self.port_shares.is_empty()
+            && self.workers.is_idle()
             && self.media_names.is_empty()
     }
 }

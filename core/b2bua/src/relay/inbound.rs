@@ -52,11 +52,11 @@ impl Relay {
         let worker = self.choose_worker(&near(None, &targets));
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
         let plan = self.plan(invite, account, request, offer.as_ref());
-        self.port_shares.begin(call.call, Payer::of_invite(request));
+        self.workers.begin_call(call.call, Payer::of_invite(request));
         let mut caller = match self.sip_participant(plan, call, &alert, now) {
             Ok(caller) => caller,
             Err(reason) => {
-                self.port_shares.end(call.call);
+                self.workers.end_call(call.call);
                 return self.reject(invite, reason.sip_status());
             }
         };

@@ -17,6 +17,7 @@ mod deadlines;
 mod external_agent;
 mod forwarding;
 mod headers;
+mod identifiers;
 mod inbound;
 mod locations;
 mod media_names;
@@ -31,9 +32,10 @@ mod sessions;
 mod sip;
 mod sip_accounts;
 mod sip_options;
+mod state;
 mod transfer;
 
-use crate::call::{Call, SessionId};
+use crate::call::SessionId;
 use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
@@ -43,23 +45,23 @@ use clients::{Clients, Session, Socket};
 use configured_users::ConfiguredUsers;
 
 use deadlines::Owner;
+use identifiers::Identifiers;
 use locations::Locations;
 use media_names::MediaNames;
+use media_workers::MediaWorkers;
 use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Offenses;
-use offhook_media::command::{Event, WorkerId};
-use offhook_media::ports::PortPool;
+use offhook_media::command::Event;
 use offhook_signaling::message::ServerMessage;
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::Command;
 use password_checks::PasswordChecks;
-use port_shares::PortShares;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
 use sip_accounts::SipAccounts;
+pub use state::RelayState;
 use std::collections::VecDeque;
 
 /// Numbers of objects, for health checks and metrics.
@@ -93,12 +95,13 @@ pub struct RelayCounters {
 }
 
 /// The relay machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relay {
     config: Config,
     /// Derived from `config`.
     users: ConfiguredUsers,
     random: ChaCha20Rng,
+    identifiers: Identifiers,
     clients: Clients,
     checks: PasswordChecks,
     offenses: Offenses,
@@ -108,17 +111,11 @@ pub struct Relay {
     calls: CallTable,
     presenter: Presenter,
     records: CallRecords,
-    /// RTP ports of each worker.
-    ports: Vec<PortPool>,
-    port_shares: PortShares,
+    workers: MediaWorkers,
     media_names: MediaNames,
     agent: Option<Box<UserAgent>>,
-    next_id: u64,
-    next_worker: u16,
     /// Commands for the user agent.
-    #[serde(skip)]
     commands: VecDeque<Command>,
-    #[serde(skip)]
     outputs: VecDeque<Output>,
 }
 
@@ -141,17 +138,13 @@ impl Relay {
     #[must_use]
     pub fn with_external_agent(mut config: Config, seed: [u8; 32]) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
-        let pools = config.sip.iter().flat_map(|sip| {
-            let pool =
-                |worker: &crate::config::RtpWorker| PortPool::new(worker.first_port, worker.last_port, sip.ports.rest);
-            sip.workers.iter().map(pool)
-        });
-        let ports = pools.collect();
-        let checks = PasswordChecks::new(config.password_checks);
+        let workers = MediaWorkers::new(&config);
+        let checks = PasswordChecks::new();
         let mut relay = Self {
             users: ConfiguredUsers::new(&config),
             config,
             random: ChaCha20Rng::from_seed(seed),
+            identifiers: Identifiers::new(),
             clients: Clients::default(),
             checks,
             offenses: Offenses::default(),
@@ -161,12 +154,9 @@ impl Relay {
             calls: CallTable::default(),
             presenter: Presenter::default(),
             records: CallRecords::default(),
-            ports,
-            port_shares: PortShares::default(),
+            workers,
             media_names: MediaNames::default(),
             agent: None,
-            next_id: 1,
-            next_worker: 0,
             commands: VecDeque::new(),
             outputs: VecDeque::new(),
         };
@@ -184,8 +174,8 @@ impl Relay {
             registrations: self.accounts.registered(),
             legs: self.calls.leg_count(),
             // A pair consists of two ports.
-            ports_in_use: 2 * self.ports.iter().map(PortPool::taken).sum::<usize>(),
-            ports: 2 * self.ports.iter().map(PortPool::size).sum::<usize>(),
+            ports_in_use: 2 * self.workers.taken(),
+            ports: 2 * self.workers.size(),
         }
     }
 
@@ -272,8 +262,7 @@ impl Relay {
     }
 
     const fn fresh_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
+        self.identifiers.mint(self.config.node)
     }
 
     fn receive(&mut self, connection: ConnectionId, input: &server::Input<'_>, now: Time) {
@@ -357,20 +346,6 @@ impl Relay {
         }
         self.locations = Locations::default();
         self.command(Command::Shutdown);
-    }
-
-    /// Returns the worker of a new call: that of another call of either side, so that the media of an attended transfer
-    /// between the two calls stay on one worker; otherwise the next in turn.
-    fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
-        let busy = sessions.iter().find_map(|session| {
-            let at = *self.calls.of_session(*session).first()?;
-            self.calls.get(at.call).map(Call::worker)
-        });
-        busy.unwrap_or_else(|| {
-            let workers = u16::try_from(self.config.workers.len()).unwrap_or(u16::MAX).max(1);
-            self.next_worker = (self.next_worker + 1) % workers;
-            WorkerId(self.next_worker)
-        })
     }
 }
 

@@ -72,7 +72,6 @@ pub(super) struct Finished {
 /// All checks of a relay, and the lockouts that their failures lead to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PasswordChecks {
-    at_a_time: usize,
     waiting: BTreeMap<RequestId, Attempt>,
     running: BTreeMap<RequestId, Running>,
     /// The last check to start had priority, so that the next one is that of a login without a success from its source.
@@ -85,10 +84,10 @@ pub(super) struct PasswordChecks {
 type Rank = (bool, usize, u32, RequestId);
 
 impl PasswordChecks {
-    /// Creates an empty queue; `at_a_time` checks may run at a time.
-    pub(super) fn new(at_a_time: usize) -> Self {
+    /// Creates an empty queue.
+    pub(super) fn new() -> Self {
         let lockouts = Lockouts::new(Policy::default());
-        Self { at_a_time, waiting: BTreeMap::new(), running: BTreeMap::new(), is_turn_of_new: false, lockouts }
+        Self { waiting: BTreeMap::new(), running: BTreeMap::new(), is_turn_of_new: false, lockouts }
     }
 
     /// Adds an attempt; returns the attempt that is dropped if the queue is full.
@@ -107,14 +106,14 @@ impl PasswordChecks {
         self.waiting.remove(&last)
     }
 
-    /// Returns the next check to run or to refuse; none if no more may run, or none waits.
-    pub(super) fn next(&mut self, now: Time) -> Option<Step> {
+    /// Returns the next check to run or to refuse; none if `at_a_time` run already, or none waits.
+    pub(super) fn next(&mut self, at_a_time: usize, now: Time) -> Option<Step> {
         let is_locked = |attempt: &Attempt| self.lockouts.remaining(attempt.source(), &attempt.login.0, now);
         if let Some((id, remaining)) = self.waiting.iter().find_map(|(id, attempt)| Some((*id, is_locked(attempt)?))) {
             let attempt = Box::new(self.waiting.remove(&id)?);
             return Some(Step::Refuse { attempt, remaining });
         }
-        if self.running.len() >= self.at_a_time {
+        if self.running.len() >= at_a_time {
             return None;
         }
         let first = self.waiting.iter().min_by_key(|(id, attempt)| self.rank(**id, attempt, now));

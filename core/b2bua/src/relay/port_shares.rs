@@ -1,14 +1,10 @@
 //! Shares of the RTP ports per user, so that no caller occupies all of them.
 
-use super::Relay;
 use super::clients::Session;
 use crate::call::{CallKey, SessionId};
 use crate::config::LoginName;
-use crate::io::Output;
-use offhook_clock::Time;
-use offhook_media::command::{Command, WorkerId};
+use offhook_media::command::WorkerId;
 use offhook_media::ports::{PortPair, PortPool};
-use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, InboundInvite, Origin};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,7 +70,7 @@ impl PortShares {
     }
 
     /// Returns whether a call may have `count` more pairs of a pool.
-    fn allow(&self, call: CallKey, count: usize, pool: &PortPool, per_user: usize) -> bool {
+    pub(super) fn allow(&self, call: CallKey, count: usize, pool: &PortPool, per_user: usize) -> bool {
         let Some(payer) = self.payers.get(&call) else { return true };
         let most = match payer {
             Payer::Server(_) => pool.size() * 3 / 4,
@@ -87,13 +83,13 @@ impl PortShares {
         has == 0 || has + count <= most.max(2)
     }
 
-    fn take(&mut self, call: CallKey, worker: WorkerId, pairs: &[PortPair]) {
+    pub(super) fn take(&mut self, call: CallKey, worker: WorkerId, pairs: &[PortPair]) {
         let Some(payer) = self.payers.get(&call).filter(|_| !pairs.is_empty()) else { return };
         *self.pairs.entry(payer.clone()).or_default() += pairs.len();
         self.paid_by.extend(pairs.iter().map(|pair| ((worker, *pair), payer.clone())));
     }
 
-    fn give_back(&mut self, worker: WorkerId, pairs: &[PortPair]) {
+    pub(super) fn give_back(&mut self, worker: WorkerId, pairs: &[PortPair]) {
         for pair in pairs {
             let Some(payer) = self.paid_by.remove(&(worker, *pair)) else { continue };
             if let Some(count) = self.pairs.get_mut(&payer) {
@@ -107,56 +103,5 @@ impl PortShares {
 
     pub(super) fn is_empty(&self) -> bool {
         self.payers.is_empty() && self.pairs.is_empty() && self.paid_by.is_empty()
-    }
-}
-
-impl Relay {
-    /// Allocates ports for a SIP leg of a call.
-    pub(super) fn take_ports(
-        &mut self,
-        call: CallKey,
-        worker: WorkerId,
-        count: usize,
-        now: Time,
-    ) -> Result<Vec<PortPair>, EndReason> {
-        let rules = self.config.sip.as_ref().map(|config| config.ports).ok_or(EndReason::InternalError)?;
-        let pool = self.ports.get_mut(usize::from(worker.0)).ok_or(EndReason::Overloaded)?;
-        if !self.port_shares.allow(call, count, pool, rules.per_user) {
-            return Err(EndReason::Overloaded);
-        }
-        let pairs = pool.take(count, now).ok_or(EndReason::Overloaded)?;
-        self.port_shares.take(call, worker, &pairs);
-        Ok(pairs)
-    }
-
-    /// Returns RTP ports of a call to the pool, where they stay unused for a time.
-    pub(super) fn give_back_ports(&mut self, pairs: &[PortPair], worker: WorkerId, now: Time) {
-        self.port_shares.give_back(worker, pairs);
-        if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
-            pool.give_back(pairs, now);
-        }
-    }
-
-    /// Requests the workers to bind ports for future calls.
-    pub(super) fn reserve_ports(&mut self, now: Time) {
-        let Some(config) = self.config.sip.as_deref() else { return };
-        let pools = self.ports.iter_mut().zip(&config.workers).zip(0..);
-        for ((pool, worker), number) in pools {
-            let pairs = pool.to_reserve(config.ports.reserved, now);
-            if !pairs.is_empty() {
-                let addresses = worker.addresses.iter().map(|address| address.local).collect();
-                let command = Command::ReservePorts { pairs, addresses };
-                self.outputs.push_back(Output::Media { worker: WorkerId(number), command });
-            }
-        }
-    }
-
-    /// Handles the result of a reservation; the pairs identify the worker.
-    pub(super) fn ports_reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
-        let any = ready.first().or_else(|| in_use.first());
-        let pool = any.and_then(|pair| self.ports.iter_mut().find(|pool| pool.contains(*pair)));
-        if let Some(pool) = pool {
-            pool.reserved(ready, in_use, now);
-        }
     }
 }

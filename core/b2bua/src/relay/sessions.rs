@@ -115,7 +115,7 @@ impl Relay {
 
     /// Starts the checks that may run, and refuses those whose source or login is locked out.
     fn check_passwords(&mut self, now: Time) {
-        while let Some(step) = self.checks.next(now) {
+        while let Some(step) = self.checks.next(self.config.password_checks, now) {
             match step {
                 Step::Verify { request, login, password } => {
                     self.outputs.push_back(Output::VerifyPassword { request, login, password });

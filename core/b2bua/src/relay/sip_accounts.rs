@@ -128,13 +128,25 @@ impl SipAccounts {
     /// Returns the account with the same settings and password, which sessions share.
     pub(super) fn find(&self, account: &PageAccount) -> Option<AccountId> {
         let mut known = self.by_address.get(&account.settings.identity.uri).into_iter().flatten().copied();
-        known.find(|id| self.get(*id).is_some_and(|known| known.is_same(account)))
+        known.find(|id| self.has_settings(*id, account))
     }
 
     /// Adds the trunk.
     pub(super) fn insert_trunk(&mut self, id: AccountId, account: PageAccount) {
         self.accounts.insert(id, ServerAccount::new(account));
         self.trunk = Some(id);
+    }
+
+    /// Removes the trunk.
+    pub(super) fn remove_trunk(&mut self) {
+        if let Some(id) = self.trunk.take() {
+            self.remove(id);
+        }
+    }
+
+    /// Returns whether an account has these settings, apart from the generated contact.
+    pub(super) fn has_settings(&self, id: AccountId, account: &PageAccount) -> bool {
+        self.get(id).is_some_and(|known| known.is_same(account))
     }
 
     /// Adds an account with its first session.

@@ -9,6 +9,7 @@ mod hold;
 mod media_names;
 mod ports;
 mod records;
+mod restore;
 mod simulation;
 pub(crate) mod sip_calls;
 mod sip_codecs;
@@ -35,7 +36,6 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, LegKey, WorkerId};
-use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions,
@@ -58,6 +58,7 @@ pub(crate) fn answer_sdp() -> String {
 
 pub(super) fn config() -> Config {
     Config {
+        node: 0,
         admission: AcceptedLogins::Anyone,
         anonymous: false,
         password_checks: 2,
@@ -250,6 +251,25 @@ impl Bench {
         }
     }
 
+    /// Continues with a relay that was saved and restored with the same configuration.
+    pub(super) fn reload(&mut self) {
+        let saved = serde_json::to_string(&self.relay.state()).unwrap();
+        let (config, state) = (self.relay.config.clone(), serde_json::from_str(&saved).unwrap());
+        // Restoring frees the ports whose rest is over.
+        self.relay.reserve_ports(self.now);
+        let loaded = match self.relay.agent {
+            Some(_) => Relay::restore(config, state, self.now),
+            // The user agent is the test.
+            None => {
+                let mut loaded = Relay::resume(config, state, None);
+                loaded.reserve_ports(self.now);
+                loaded
+            }
+        };
+        assert_eq!(loaded, self.relay);
+        self.relay = loaded;
+    }
+
     pub(super) fn wait(&mut self, duration: Duration) {
         self.now = self.now + duration;
         self.relay.handle_timeout(self.now);
@@ -369,8 +389,8 @@ impl Bench {
         assert_eq!(self.relay.counts().calls, 0);
         assert!(self.relay.calls.is_empty(), "legs or index entries are left");
         assert!(self.relay.presenter.is_empty() && self.relay.records.is_empty(), "views or records are left");
-        assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
-        assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");
+        assert_eq!(self.relay.workers.taken(), 0, "ports are left");
+        assert!(self.relay.workers.is_idle(), "shares in the ports are left");
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::Open { leg, .. } => Some(*leg),

@@ -99,6 +99,11 @@ impl fmt::Display for Rejection {
 }
 
 impl AuthServer {
+    /// Replaces the settings. Nonces stay valid.
+    pub(crate) fn configure(&mut self, settings: ServerSettings) {
+        self.settings = settings;
+    }
+
     /// Creates a server with a random key for its nonces.
     #[must_use]
     pub fn new(settings: ServerSettings, rng: &mut ChaCha20Rng) -> Self {

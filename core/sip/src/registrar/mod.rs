@@ -157,6 +157,12 @@ impl From<Malformed> for Refusal {
 }
 
 impl Registrar {
+    /// Replaces the settings. Bindings stay until they expire or their phones register again.
+    pub(crate) fn configure(&mut self, settings: RegistrarSettings) {
+        self.auth.configure(settings.auth.clone());
+        self.settings = settings;
+    }
+
     /// Creates a registrar without bindings.
     #[must_use]
     pub fn new(settings: RegistrarSettings, rng: &mut ChaCha20Rng) -> Self {

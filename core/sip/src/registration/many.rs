@@ -67,6 +67,11 @@ pub struct Registrations {
 }
 
 impl Registrations {
+    /// Replaces the interval of keep-alives.
+    pub(crate) const fn configure(&mut self, keep_alive: Duration) {
+        self.keep_alive = keep_alive;
+    }
+
     /// Creates a machine without registrations.
     #[must_use]
     pub fn new(keep_alive: Duration, rng: ChaCha20Rng) -> Self {

@@ -24,6 +24,7 @@ mod registering;
 mod server_addresses;
 mod session;
 mod settings;
+mod state;
 
 use crate::dialog::DialogId;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Request, Response, Uri};
@@ -47,6 +48,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 use server_addresses::ServerAddresses;
 use session::Incoming;
+pub use state::UserAgentState;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! The configuration of the user agent.
 
-use super::destinations::{Destinations, NamedBy, Reach};
+use super::destinations::{Destinations, NamedBy, Reach, Servers};
 use super::io::Redirects;
 use crate::auth::Verifier;
 use crate::message::Host;
@@ -57,6 +57,28 @@ pub struct UserAgentSettings {
 }
 
 impl UserAgentSettings {
+    /// Returns settings without any address, user or server.
+    pub(super) fn empty() -> Self {
+        Self {
+            local: Vec::new(),
+            // A reserved name (RFC 2606 §2), because a host cannot be empty.
+            domain: "invalid".to_owned(),
+            any_domain: false,
+            phones: Vec::new(),
+            destinations: Destinations::new(Servers::listed([]), false),
+            accept_unknown: false,
+            redirects: Redirects::Domain,
+            trusted: Vec::new(),
+            product: String::new(),
+            t1: Duration::ZERO,
+            session_expires: Duration::ZERO,
+            min_session_expires: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            inside: Inside::default(),
+            nat_keep_alive: Duration::ZERO,
+        }
+    }
+
     /// Limits a destination to the hosts that `named_by` may reach. Returns `None` if nothing may be sent there.
     pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
         match destination {

@@ -27,7 +27,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            checks: PasswordChecks::new(AT_A_TIME),
+            checks: PasswordChecks::new(),
             now: Time::EPOCH,
             next: 0,
             running: BTreeMap::new(),
@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn drain(&mut self) {
-        while let Some(step) = self.checks.next(self.now) {
+        while let Some(step) = self.checks.next(AT_A_TIME, self.now) {
             match step {
                 Step::Verify { request, password, .. } => {
                     self.verified += 1;

@@ -357,10 +357,7 @@ fn restored_relay_continues_its_call() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.establish(alice, "a1", bob, "bob");
-    let saved = serde_json::to_string(&bench.relay).unwrap();
-    let loaded: super::Relay = serde_json::from_str(&saved).unwrap();
-    assert_eq!(loaded, bench.relay);
-    bench.relay = loaded;
+    bench.reload();
     bench.hang_up(alice, "a1");
     assert_eq!(bench.names(bob), ["finish FINISH"]);
     bench.assert_no_leak(&[]);

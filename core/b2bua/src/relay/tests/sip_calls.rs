@@ -569,10 +569,7 @@ fn restored_relay_continues_call_with_phone() {
     let (alice, account) = bench.login_sip("alice");
     let outbound = bench.establish_with_phone(alice, "a1", "1002");
     let id = bench.ring_from_phone(InviteId::Inbound(7), account, alice);
-    let saved = serde_json::to_string(&bench.relay).unwrap();
-    let loaded: crate::relay::Relay = serde_json::from_str(&saved).unwrap();
-    assert_eq!(loaded, bench.relay);
-    bench.relay = loaded;
+    bench.reload();
     bench.answer(alice, &id);
     assert!(matches!(bench.command(), Command::Accept { .. }));
     bench.ended(outbound, gone());

@@ -6,7 +6,6 @@ use crate::config::{Config, MediaProfile, Srtp};
 use crate::io::ConnectionId;
 use core::time::Duration;
 use offhook_media::command::{Command as Media, RemoteTransport, WebRtcEndpoint};
-use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, CallStatus, ClientMessage};
 use offhook_sip::user_agent::io::{AccountId, Body, Branch, Cause, Command, Event, InboundInvite, InviteId, Origin};
 
@@ -124,7 +123,7 @@ fn looped_call_of_two_browsers_is_bridged() {
                 "no RTP"
             );
             assert_eq!(call.bench.bridges().len(), 1);
-            assert_eq!(call.bench.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "the ports are free");
+            assert_eq!(call.bench.relay.workers.taken(), 0, "the ports are free");
             assert_eq!(call.bench.relay.counts().calls, 1);
             if bob_hangs_up {
                 call.bench.hang_up(call.bob, id.as_str());
@@ -356,16 +355,12 @@ fn transfer_to_phone_without_common_codec_fails() {
 
 #[test]
 fn looped_call_is_restored_in_every_state() {
-    let saved = |bench: &Bench| {
-        let text = serde_json::to_string(&bench.relay).unwrap();
-        assert_eq!(serde_json::from_str::<crate::relay::Relay>(&text).unwrap(), bench.relay);
-    };
     let mut call = called();
-    saved(&call.bench);
+    call.bench.reload();
     call.answer_looped_call();
-    saved(&call.bench);
-    let (call, _) = Hairpin::established();
-    saved(&call.bench);
+    call.bench.reload();
+    let (mut call, _) = Hairpin::established();
+    call.bench.reload();
 }
 
 #[test]

@@ -278,11 +278,11 @@ fn refer_with_replaces_joins_two_pages() {
     let bob = bench.connect(super::accounts::hello_sip("bob", "secret"));
     bench.names(bob);
     let (at_bob, _) = bench.opened();
-    bench.relay.next_worker = 0;
+    bench.relay.workers.restart_turn();
     let first = InviteId::Inbound(7);
     let id = bench.ring_from_phone(first, account, alice);
     bench.answer(alice, &id);
-    bench.relay.next_worker = 0;
+    bench.relay.workers.restart_turn();
     let second = InviteId::Inbound(8);
     bench.take_commands();
     let other = bench.ring_from_phone(second, at_bob, bob);

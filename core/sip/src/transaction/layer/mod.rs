@@ -79,6 +79,11 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Replaces the settings. They apply to new transactions.
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Creates a layer without transactions. `rng` generates branches and tags, which must not be guessable.
     #[must_use]
     pub fn new(settings: Settings, rng: ChaCha20Rng) -> Self {

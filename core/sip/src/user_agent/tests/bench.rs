@@ -233,8 +233,9 @@ impl Bench {
         self.wait(Duration::from_secs(200));
         let counts = UserAgentCounts { accounts: 0, ignored: 0, ..self.agent.counts() };
         assert_eq!(counts, UserAgentCounts::default());
-        let json = serde_json::to_string(&self.agent).expect("a user agent can be saved");
-        let loaded: UserAgent = serde_json::from_str(&json).expect("and loaded");
+        let json = serde_json::to_string(&self.agent.state()).expect("a user agent can be saved");
+        let loaded = serde_json::from_str(&json).expect("and loaded");
+        let loaded = UserAgent::restore(self.agent.context.settings.clone(), loaded);
         assert_eq!(loaded, self.agent);
     }
 

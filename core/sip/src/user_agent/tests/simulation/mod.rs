@@ -331,8 +331,8 @@ impl World {
     /// Serializes the agents and continues with the deserialized copies.
     fn save_and_load(&mut self) {
         for agent in &mut self.agents {
-            let saved = serde_json::to_string(agent).unwrap();
-            let loaded: UserAgent = serde_json::from_str(&saved).unwrap();
+            let saved = serde_json::to_string(&agent.state()).unwrap();
+            let loaded = UserAgent::restore(agent.context.settings.clone(), serde_json::from_str(&saved).unwrap());
             assert_eq!(loaded, *agent);
             *agent = loaded;
         }

@@ -1,0 +1,114 @@
+//! The state of a relay without its configuration, for snapshots.
+
+use super::Relay;
+use super::call_table::CallTable;
+use super::clients::Clients;
+use super::configured_users::ConfiguredUsers;
+use super::deadlines::Owner;
+use super::identifiers::Identifiers;
+use super::locations::Locations;
+use super::media_names::MediaNames;
+use super::media_workers::MediaWorkers;
+use super::password_checks::PasswordChecks;
+use super::sip_accounts::SipAccounts;
+use crate::config::Config;
+use crate::presenter::Presenter;
+use crate::record::CallRecords;
+use offhook_clock::{Deadlines, Time};
+use offhook_limits::Offenses;
+use offhook_sip::user_agent::{UserAgent, UserAgentState};
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// The state of a relay: everything but its configuration, what is derived from the configuration, and outputs that the
+/// shell has not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayState {
+    random: ChaCha20Rng,
+    identifiers: Identifiers,
+    clients: Clients,
+    checks: PasswordChecks,
+    offenses: Offenses,
+    locations: Locations,
+    accounts: SipAccounts,
+    deadlines: Deadlines<Owner>,
+    calls: CallTable,
+    presenter: Presenter,
+    records: CallRecords,
+    workers: MediaWorkers,
+    media_names: MediaNames,
+    agent: Option<Box<UserAgentState>>,
+}
+
+impl Relay {
+    /// Returns a copy of the state. The shell has taken all outputs before.
+    #[must_use]
+    pub fn state(&self) -> RelayState {
+        RelayState {
+            random: self.random.clone(),
+            identifiers: self.identifiers.clone(),
+            clients: self.clients.clone(),
+            checks: self.checks.clone(),
+            offenses: self.offenses.clone(),
+            locations: self.locations.clone(),
+            accounts: self.accounts.clone(),
+            deadlines: self.deadlines.clone(),
+            calls: self.calls.clone(),
+            presenter: self.presenter.clone(),
+            records: self.records.clone(),
+            workers: self.workers.clone(),
+            media_names: self.media_names.clone(),
+            agent: self.agent.as_ref().map(|agent| Box::new(agent.state())),
+        }
+    }
+
+    /// Creates a relay that continues from a state with the present configuration, which may be another one than before:
+    /// a trunk with other settings is registered anew, and the ports of workers with other ports are not in use.
+    #[must_use]
+    pub fn restore(mut config: Config, mut state: RelayState, now: Time) -> Self {
+        config.sip.iter_mut().for_each(|sip| sip.admit_configured());
+        let agent = config.sip.as_ref().map(|sip| {
+            let settings = sip.user_agent.clone();
+            Box::new(match state.agent.take() {
+                Some(agent) => UserAgent::restore(settings, *agent),
+                None => {
+                    let mut seed = [0; 32];
+                    state.random.fill_bytes(&mut seed);
+                    UserAgent::new(settings, seed, now)
+                }
+            })
+        });
+        let mut relay = Self::resume(config, state, agent);
+        relay.drain_agent(now);
+        relay.reserve_ports(now);
+        relay
+    }
+
+    /// Continues from a state with this user agent.
+    pub(super) fn resume(config: Config, state: RelayState, agent: Option<Box<UserAgent>>) -> Self {
+        let mut relay = Self {
+            users: ConfiguredUsers::new(&config),
+            random: state.random,
+            identifiers: state.identifiers,
+            clients: state.clients,
+            checks: state.checks,
+            offenses: state.offenses,
+            locations: state.locations,
+            accounts: state.accounts,
+            deadlines: state.deadlines,
+            calls: state.calls,
+            presenter: state.presenter,
+            records: state.records,
+            workers: state.workers.configured(&config),
+            media_names: state.media_names,
+            agent,
+            config,
+            commands: VecDeque::new(),
+            outputs: VecDeque::new(),
+        };
+        relay.renew_trunk();
+        relay
+    }
+}
