@@ -49,7 +49,7 @@ async fn have_written(relay: &Relay, records: f64) {
 }
 
 /// Places a call to a user that does not exist, which ends at once.
-async fn call_nobody(browser: &mut Browser, callee: &str) {
+async fn call_unknown_user(browser: &mut Browser, callee: &str) {
     let call = browser.call(callee, Sound::Tone(0.0)).await;
     browser.over(&call.id).await;
 }
@@ -83,7 +83,7 @@ async fn written_records_survive_sigkill_and_restart() {
     let relay = relay_in(&folder);
     let mut alice = Browser::sign_in(&relay, "alice").await;
     for number in 0..20 {
-        call_nobody(&mut alice, &format!("first{number}")).await;
+        call_unknown_user(&mut alice, &format!("first{number}")).await;
     }
     have_written(&relay, 20.0).await;
     // The relay is killed while it writes.
@@ -101,7 +101,7 @@ async fn written_records_survive_sigkill_and_restart() {
 
     let relay = relay_in(&folder);
     let mut alice = Browser::sign_in(&relay, "alice").await;
-    call_nobody(&mut alice, "third").await;
+    call_unknown_user(&mut alice, "third").await;
     have_written(&relay, 1.0).await;
     let callees = dialed(&folder);
     assert_eq!((callees.len(), callees.first().map(String::as_str)), (in_database + 1, Some("first0")));
@@ -136,12 +136,12 @@ async fn renamed_file_is_opened_again_on_sighup() {
     let relay = relay_in(&folder);
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let file = folder.path().join("records.jsonl");
-    call_nobody(&mut alice, "before").await;
+    call_unknown_user(&mut alice, "before").await;
     have_written(&relay, 1.0).await;
     std::fs::rename(&file, folder.path().join("records.jsonl.1")).expect("renamed");
     relay.signal("HUP");
     relay.logs("certificates reloaded").await;
-    call_nobody(&mut alice, "after").await;
+    call_unknown_user(&mut alice, "after").await;
     have_written(&relay, 2.0).await;
     let callees: Vec<_> = lines(&file).iter().filter_map(|record| record.get("to").cloned()).collect();
     assert_eq!(callees, ["after"]);

@@ -36,13 +36,13 @@ pub struct CallDetailRecord {
     pub routes: Vec<RouteDetail>,
     /// Names of the codecs in use when the call was answered.
     pub codecs: Vec<String>,
-    /// When the call was placed.
+    /// The time at which the call was placed.
     pub placed_at: Time,
-    /// When the caller was first informed of alerting or progress.
+    /// The time at which the caller was first informed of alerting or progress.
     pub alerted_at: Option<Time>,
-    /// When the call was answered.
+    /// The time of the answer.
     pub answered_at: Option<Time>,
-    /// When the call ended.
+    /// The time of the end.
     pub ended_at: Time,
     /// The end reason, as in the log.
     pub end_reason: String,
