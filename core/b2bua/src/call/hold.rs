@@ -1,4 +1,6 @@
-//! Hold in an established call, and by a transferee that waits for the target.
+//! Hold in an established call, and by a transferee that waits for the target. A browser or the application holds by
+//! command; a SIP endpoint holds by a description in which it does not accept the audio of the other side (RFC 3264
+//! §8.4), and may continue to send, for example music. Both are reported by the same events.
 
 use super::context::Context;
 use super::handed_over::HandedOver;
@@ -130,6 +132,14 @@ impl Established {
     /// Reports that a participant has begun or ended its hold.
     pub(super) fn report_hold(&self, side: LegId, cx: &mut Context) {
         cx.report(hold_event(self.key(side), self.is_hold_commanded(side)));
+    }
+
+    /// Reports that a SIP endpoint has begun or ended its hold with a description, like a hold by command.
+    pub(super) fn report_hold_by_description(&self, side: LegId, was_holding: bool, cx: &mut Context) {
+        let is_holding = self.is_holding(side);
+        if is_holding != was_holding {
+            cx.report(hold_event(self.key(side), is_holding));
+        }
     }
 
     /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.

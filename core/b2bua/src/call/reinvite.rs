@@ -127,6 +127,7 @@ impl Established {
     /// Handles the answer to an offer of the relay.
     pub(super) fn offer_answered(mut self: Box<Self>, leg: LegKey, sdp: Option<String>, cx: &mut Context) -> State {
         let Some(side) = self.side(leg) else { return State::Established(self) };
+        let was_holding = self.is_holding(side);
         let own = self.legs.get_mut(side);
         let Some(peer) = own.participant.peer_mut() else { return State::Established(self) };
         let answer = sdp.ok_or(EndReason::BadSessionDescription).and_then(|sdp| peer.check_answer(&sdp));
@@ -141,6 +142,7 @@ impl Established {
         own.streams = streams;
         cx.set_media(&self.legs.a.streams);
         cx.media([connect]);
+        self.report_hold_by_description(side, was_holding, cx);
         if purpose == Purpose::First {
             self.update_bridge(cx);
             self.adapt(side, cx);
@@ -173,10 +175,13 @@ impl Established {
     /// Handles an offer of a peer, or its request for one.
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
         let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
+        let side = self.side(offer.leg);
+        let was_holding = side.is_some_and(|side| self.is_holding(side));
         let answer = self.answer_offer(offer, cx);
         let has_changed = offer.sdp.is_some() && answer.is_ok();
         offer.respond(invite, answer, cx);
-        if let Some(side) = self.side(offer.leg).filter(|_| has_changed) {
+        if let Some(side) = side.filter(|_| has_changed) {
+            self.report_hold_by_description(side, was_holding, cx);
             self.adapt_to_change(side.other(), cx);
         }
     }

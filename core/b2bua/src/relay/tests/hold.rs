@@ -2,7 +2,9 @@
 
 use super::sip_calls::{BRANCH, body, phone_sdp};
 use super::{Bench, with_sip};
+use crate::call::CallEvent;
 use crate::io::ConnectionId;
+use offhook_media::command::LegKey;
 use offhook_signaling::message::{CallId, ClientMessage, ServerMessage, TransferStatus};
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{Cause, Command, Event, InviteId};
@@ -91,6 +93,33 @@ fn hold_of_phone_is_reported_to_page() {
     assert!(matches!(bench.command(), Command::Offer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
     assert!(bench.holds(alice).is_empty());
+}
+
+#[test]
+fn hold_by_phone_and_by_page_are_the_same_events() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.login_sip_extended("alice");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
+    let endpoint = |by: LegKey, bench: &Bench| {
+        let placed = |event: &CallEvent| matches!(event, CallEvent::Placed { caller, .. } if *caller == by);
+        if bench.events.iter().any(|(event, _)| placed(event)) { "page" } else { "phone" }
+    };
+    let holds = |bench: &Bench| -> Vec<String> {
+        let events = bench.events.iter().filter_map(|(event, _)| match event {
+            CallEvent::Held { by } => Some(format!("held by {}", endpoint(*by, bench))),
+            CallEvent::Resumed { by } => Some(format!("resumed by {}", endpoint(*by, bench))),
+            _ => None,
+        });
+        events.collect()
+    };
+    for direction in ["sendonly", "inactive", "sendrecv"] {
+        bench.peer_offers(invite, direction);
+    }
+    assert_eq!(holds(&bench), ["held by phone", "resumed by phone"]);
+    bench.send(alice, &hold(&"a1".into()));
+    assert!(matches!(bench.command(), Command::Offer { .. }));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert_eq!(holds(&bench)[2..], ["held by page"]);
 }
 
 #[test]
