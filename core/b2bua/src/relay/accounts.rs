@@ -137,13 +137,13 @@ impl Relay {
         }
         let Some(is_configured) = self.accounts.get(id).map(ServerAccount::is_configured) else { return };
         let goes_on = !is_unproved && retry_at.is_some();
-        self.accounts.lose(id);
+        let info = failure_text(failure);
+        self.accounts.fail(id, info.clone());
         if is_configured {
             let retry_in = retry_at.map(|at| at.since(now));
             let (is_trunk, failure) = (self.accounts.is_trunk(id), failure.clone());
             self.outputs.push_back(Output::RegistrationFailed { is_trunk, failure, retry_in });
         }
-        let info = failure_text(failure);
         for session in self.sessions_with(id) {
             let Some(login) = self.clients.get(session).map(|session| session.caller().to_owned()) else { continue };
             let fail = ServerMessage::Fail {

@@ -220,6 +220,11 @@ impl Clients {
         self.sessions.get_mut(&id)
     }
 
+    /// Returns all sessions in the order of their identifiers.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.sessions.iter().map(|(id, session)| (*id, session))
+    }
+
     /// Returns whether the session exists and its browser is connected.
     pub(super) fn is_online(&self, id: SessionId) -> bool {
         self.get(id).and_then(Session::connection).is_some()

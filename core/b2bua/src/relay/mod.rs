@@ -32,6 +32,7 @@ mod sessions;
 mod sip;
 mod sip_accounts;
 mod sip_options;
+mod snapshots;
 mod state;
 mod transfer;
 
@@ -43,6 +44,7 @@ use crate::record::CallRecords;
 use call_table::CallTable;
 use clients::{Clients, Session, Socket};
 use configured_users::ConfiguredUsers;
+pub use snapshots::{AccountRegistration, AccountSnapshot, PhoneSnapshot, SessionSnapshot};
 
 use deadlines::Owner;
 use identifiers::Identifiers;

@@ -30,6 +30,8 @@ pub(super) struct ServerAccount {
     /// It is in the operator's configuration.
     is_configured: bool,
     registration: Registration,
+    /// The reason of the last failed registration; none after a success.
+    last_failure: Option<String>,
     /// Empty for the trunk.
     sessions: BTreeSet<SessionId>,
 }
@@ -38,7 +40,8 @@ impl ServerAccount {
     fn new(account: PageAccount) -> Self {
         let PageAccount { settings, domain, is_configured } = account;
         let domain = domain.to_string();
-        Self { settings, domain, is_configured, registration: Registration::Asked, sessions: BTreeSet::new() }
+        let (registration, last_failure) = (Registration::Asked, None);
+        Self { settings, domain, is_configured, registration, last_failure, sessions: BTreeSet::new() }
     }
 
     pub(super) const fn settings(&self) -> &Account {
@@ -56,6 +59,11 @@ impl ServerAccount {
 
     pub(super) const fn registration(&self) -> Registration {
         self.registration
+    }
+
+    /// Returns the reason of the last failed registration; none after a success.
+    pub(super) fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
     }
 
     pub(super) const fn sessions(&self) -> &BTreeSet<SessionId> {
@@ -85,6 +93,11 @@ pub(super) struct SipAccounts {
 impl SipAccounts {
     pub(super) fn get(&self, id: AccountId) -> Option<&ServerAccount> {
         self.accounts.get(&id)
+    }
+
+    /// Returns all accounts in the order of their identifiers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (AccountId, &ServerAccount)> {
+        self.accounts.iter().map(|(id, account)| (*id, account))
     }
 
     pub(super) const fn trunk(&self) -> Option<AccountId> {
@@ -189,15 +202,17 @@ impl SipAccounts {
     /// Records that the server has accepted the registration.
     pub(super) fn accept(&mut self, id: AccountId) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.last_failure = None;
         if account.registration != Registration::Accepted {
             account.registration = Registration::Accepted;
             self.registered += 1;
         }
     }
 
-    /// Records that a registration that the server had accepted is lost.
-    pub(super) fn lose(&mut self, id: AccountId) {
+    /// Records that a registration has failed. One that the server had accepted is lost.
+    pub(super) fn fail(&mut self, id: AccountId, reason: String) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.last_failure = Some(reason);
         if account.registration == Registration::Accepted {
             account.registration = Registration::Lost;
             self.registered -= 1;

@@ -448,6 +448,11 @@ impl Registrar {
         self.bindings.get(&id).map(|(user, _)| user.as_str())
     }
 
+    /// Returns all bindings with their users, in the order of their identifiers.
+    pub fn bindings(&self) -> impl Iterator<Item = (BindingId, &str, &Binding)> {
+        self.bindings.iter().map(|(id, (user, binding))| (*id, user.as_str(), binding))
+    }
+
     /// Returns the bindings of a user, oldest first.
     pub fn bindings_of(&self, user: &str) -> impl Iterator<Item = (BindingId, &Binding)> {
         let first = (user.to_owned(), BindingId(0));

@@ -28,7 +28,7 @@ mod state;
 
 use crate::dialog::DialogId;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Request, Response, Uri};
-use crate::registrar::{self, Registrar};
+use crate::registrar::{self, Binding, Registrar};
 use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
 use crate::transport::{self, Source};
@@ -216,6 +216,11 @@ impl UserAgent {
             registrations: self.registrations.len(),
             ignored: self.ignored,
         }
+    }
+
+    /// Returns the phones that are registered here, with their users, in the order of the bindings.
+    pub fn phones(&self) -> impl Iterator<Item = (BindingId, &str, &Binding)> {
+        self.registrar.bindings()
     }
 
     /// Returns the address of the peer of an outbound call, as far as it is known before the call is placed.

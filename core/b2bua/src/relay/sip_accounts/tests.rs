@@ -70,7 +70,7 @@ proptest! {
                     accounts.find(&account(user, 0)).into_iter().for_each(|id| accounts.accept(id));
                 }
                 Step::Lost { user } => {
-                    accounts.find(&account(user, 0)).into_iter().for_each(|id| accounts.lose(id));
+                    accounts.find(&account(user, 0)).into_iter().for_each(|id| accounts.fail(id, String::new()));
                 }
             }
             assert_indexes(&accounts);

@@ -3,6 +3,7 @@
 use super::{Bench, config, hello, sip_config, with_sip};
 use crate::config::{AcceptedLogins, Config, Destinations, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
+use crate::relay::AccountRegistration;
 use core::time::Duration;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::{ConnectionMessage, ServerMessage, SipOptions};
@@ -450,4 +451,30 @@ fn unverified_sessions_are_small_and_not_kept() {
         bench.input(Input::Disconnected { connection: page });
         assert_eq!(bench.relay.counts().sessions, 0);
     }
+}
+
+#[test]
+fn snapshots_show_sessions_and_accounts() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.connect(hello_sip("alice", "secret"));
+    let (account, _) = bench.opened();
+    let state = |bench: &Bench| {
+        let account = bench.relay.accounts().next().unwrap();
+        (account.registration, account.last_failure.map(str::to_owned))
+    };
+    assert_eq!(state(&bench), (AccountRegistration::Pending, None));
+    bench.sip(registered(account));
+    assert_eq!(state(&bench), (AccountRegistration::Registered, None));
+    let lost = failed(account, Failure::Timeout, &bench, true);
+    bench.sip(lost);
+    assert_eq!(state(&bench), (AccountRegistration::Lost, Some("the SIP server does not answer".to_owned())));
+    bench.sip(registered(account));
+    assert_eq!(state(&bench), (AccountRegistration::Registered, None));
+    let found = bench.relay.accounts().next().unwrap();
+    assert_eq!((found.id, found.uri, found.sessions), (account, "sip:alice@example.org", 1));
+    assert!(!found.is_trunk && !found.is_configured);
+    bench.call(alice, "a1", "bob");
+    let session = bench.relay.sessions().next().unwrap();
+    assert_eq!((session.login, session.account), (Some("sip:alice@example.org"), Some(account)));
+    assert_eq!((session.is_connected, session.calls), (true, 1));
 }
