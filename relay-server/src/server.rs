@@ -2,6 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
+use crate::api::directory::CallDirectory;
 use crate::api::token::ApiToken;
 use crate::api::{self, ApiState};
 use crate::clock::Clock;
@@ -104,10 +105,15 @@ impl RunningRelay {
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
+        let directory = Arc::new(CallDirectory::default());
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
         let record_counters = records.counters.clone();
-        let plane = start_plane(plane.with_sip(side).with_records(record_sender), records, &supervisor)?;
+        let plane = start_plane(
+            plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory)),
+            records,
+            &supervisor,
+        )?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 
         let app = Arc::new(App {
@@ -133,11 +139,7 @@ impl RunningRelay {
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
         let serving = Serving::new(settings, routers, security_log, stop_listeners.clone());
-        let (api_state, api_token) = ApiState::new(settings, Arc::clone(&app.gauges), Arc::clone(&app.security_log))?;
-        let api_routers = (api::router(&api_state), api::overload_router());
-        let serving_api = Serving::new(settings, api_routers, Arc::clone(&app.security_log), stop_listeners.clone());
-        let api = open(api, None, &serving_api, &supervisor)?;
-        let api = ApiListening { token: api_token.filter(|_| !api.is_empty()), addresses: api };
+        let api = start_api(api, settings, (&app, directory), stop_listeners, &supervisor)?;
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
@@ -199,6 +201,22 @@ impl RunningRelay {
         records.report_unwritten();
         let _ = self.stop.send(true);
     }
+}
+
+/// Starts the REST API on its listeners.
+fn start_api(
+    listeners: Vec<TcpListener>,
+    settings: &Settings,
+    (app, directory): (&App, Arc<CallDirectory>),
+    stop: watch::Receiver<bool>,
+    supervisor: &Supervisor,
+) -> io::Result<ApiListening> {
+    let security_log = || Arc::clone(&app.security_log);
+    let plane = (app.plane.clone(), directory);
+    let (state, token) = ApiState::new(settings, plane, Arc::clone(&app.gauges), security_log())?;
+    let serving = Serving::new(settings, (api::router(&state), api::overload_router()), security_log(), stop);
+    let addresses = open(listeners, None, &serving, supervisor)?;
+    Ok(ApiListening { token: token.filter(|_| !addresses.is_empty()), addresses })
 }
 
 /// The listeners of the REST API.

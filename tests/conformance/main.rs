@@ -4,6 +4,8 @@
 
 mod accounts;
 mod api;
+mod api_calls;
+mod api_lists;
 mod calls;
 mod logins;
 mod media;

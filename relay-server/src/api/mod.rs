@@ -3,39 +3,55 @@
 //! HTTP code contains no call logic: it translates requests to the commands and views of the call model.
 //!
 //! ```text
-//!  request ─> time limit ─> token (401) ─> scope (403) ─> handler
+//!  request ─> time limit ─> token (401) ─> scope (403) ─> handler ─┬─> PlaneBridge ─> CallCommand, or a view of the relay machine
+//!                                                                  └─> CallDirectory (from CallEvent)
 //! ```
 
 mod access;
+mod actions;
+mod body;
+mod bridge;
+mod calls;
+pub mod directory;
+mod page;
 mod problem;
+mod sessions;
 mod statistics;
 pub mod token;
+mod views;
 
 use crate::config::{ApiSettings, Settings};
 use crate::http::TrustedProxies;
 use crate::security_log::SecurityLog;
-use crate::signaling_plane::Gauges;
+use crate::signaling_plane::{Gauges, PlaneInput};
 use access::Refusals;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use bridge::PlaneBridge;
 use core::time::Duration;
+use directory::CallDirectory;
 use problem::{Problem, ProblemCode};
+use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use token::{AcceptedTokens, ApiToken, Scope, TokenEntry, TokenHash};
+use tokio::sync::mpsc;
 
 /// State shared by the handlers.
 #[derive(Debug)]
 pub struct ApiState {
     tokens: AcceptedTokens,
     basic_authentication: bool,
+    body_size: usize,
     request_timeout: Duration,
+    bridge: PlaneBridge,
+    directory: Arc<CallDirectory>,
     trusted_proxies: TrustedProxies,
     security_log: Arc<SecurityLog>,
     gauges: Arc<Gauges>,
@@ -52,10 +68,11 @@ impl ApiState {
     /// If the system provides no random numbers.
     pub fn new(
         settings: &Settings,
+        (plane, directory): (mpsc::Sender<PlaneInput>, Arc<CallDirectory>),
         gauges: Arc<Gauges>,
         security_log: Arc<SecurityLog>,
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
-        let ApiSettings { basic_authentication, request_timeout, tokens, .. } = settings.api.clone();
+        let ApiSettings { basic_authentication, body_size, request_timeout, tokens, .. } = settings.api.clone();
         let mut tokens = tokens;
         let created = if tokens.is_empty() { Some(ApiToken::generate()?) } else { None };
         if let Some(created) = &created {
@@ -65,7 +82,10 @@ impl ApiState {
         let state = Self {
             tokens: AcceptedTokens::new(tokens),
             basic_authentication,
+            body_size,
             request_timeout,
+            bridge: PlaneBridge::new(plane),
+            directory,
             trusted_proxies: settings.trusted_proxies.clone(),
             security_log,
             gauges,
@@ -82,8 +102,23 @@ impl ApiState {
 pub fn router(api: &Arc<ApiState>) -> Router {
     let read = Router::new()
         .route("/api/v1/statistics", get(statistics::statistics))
+        .route("/api/v1/sessions", get(sessions::sessions))
+        .route("/api/v1/accounts", get(sessions::accounts))
+        .route("/api/v1/registrations", get(sessions::registrations))
+        .route("/api/v1/calls", get(calls::list))
+        .route("/api/v1/calls/{id}", get(calls::get))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Read), access::require));
-    read.fallback(not_found)
+    let control = Router::new()
+        .route("/api/v1/calls", post(calls::place))
+        .route("/api/v1/calls/{id}/answer", post(actions::answer))
+        .route("/api/v1/calls/{id}/hangup", post(actions::hang_up))
+        .route("/api/v1/calls/{id}/hold", post(actions::hold))
+        .route("/api/v1/calls/{id}/resume", post(actions::resume))
+        .route("/api/v1/calls/{id}/transfer", post(actions::transfer))
+        .route("/api/v1/calls/{id}/dtmf", post(actions::dtmf))
+        .route_layer(from_fn_with_state((Arc::clone(api), Scope::Control), access::require));
+    read.merge(control)
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
         .layer(from_fn_with_state(Arc::clone(api), limit_time))
@@ -121,7 +156,9 @@ async fn limit_time(State(api): State<Arc<ApiState>>, request: Request, next: Ne
 }
 
 /// A successful response in JSON.
-fn json_response(value: &serde_json::Value) -> Response {
+fn json_response(value: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_string(value);
+    let body = body.map_err(|_| Problem::new(ProblemCode::InternalError, "the response could not be written"))?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, value.to_string()).into_response()
+    Ok((headers, body).into_response())
 }

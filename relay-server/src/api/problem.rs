@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use offhook_b2bua::command::CommandError;
 use serde_json::json;
 use std::borrow::Cow;
 
@@ -18,6 +19,38 @@ pub(super) enum ProblemCode {
     NotFound,
     /// The resource does not support the method.
     MethodNotAllowed,
+    /// The body is longer than the limit.
+    BodyTooLarge,
+    /// The body is not JSON by its content type.
+    UnsupportedMediaType,
+    /// The body is not JSON.
+    MalformedJson,
+    /// A field or parameter is missing, unknown or has an invalid value.
+    InvalidField,
+    /// A character is no DTMF digit.
+    InvalidDigit,
+    /// More DTMF digits than the limit.
+    TooManyDigits,
+    /// There is no such call.
+    UnknownCall,
+    /// The call has no such participant.
+    UnknownParticipant,
+    /// The name of a participant applies to several.
+    AmbiguousParticipant,
+    /// There is no such client session.
+    UnknownSession,
+    /// The session has a call with this identifier already.
+    CallIdInUse,
+    /// The participant is not being alerted.
+    NotAlerting,
+    /// The call is not established.
+    NotEstablished,
+    /// The relay cannot do this yet.
+    NotImplemented,
+    /// A result of the call model that does not belong to the request.
+    InternalError,
+    /// The relay is shutting down.
+    ShuttingDown,
     /// The relay has too many connections or requests.
     Overloaded,
     /// The request was not processed in time.
@@ -27,6 +60,24 @@ pub(super) enum ProblemCode {
 impl ProblemCode {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "bodyTooLarge", "Body too large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupportedMediaType", "Unsupported media type")
+            }
+            Self::MalformedJson => (StatusCode::BAD_REQUEST, "malformedJson", "Malformed JSON"),
+            Self::InvalidField => (StatusCode::BAD_REQUEST, "invalidField", "Invalid field"),
+            Self::InvalidDigit => (StatusCode::BAD_REQUEST, "invalidDigit", "Invalid DTMF digit"),
+            Self::TooManyDigits => (StatusCode::BAD_REQUEST, "tooManyDigits", "Too many DTMF digits"),
+            Self::UnknownCall => (StatusCode::NOT_FOUND, "unknownCall", "Unknown call"),
+            Self::UnknownParticipant => (StatusCode::NOT_FOUND, "unknownParticipant", "Unknown participant"),
+            Self::AmbiguousParticipant => (StatusCode::CONFLICT, "ambiguousParticipant", "Ambiguous participant"),
+            Self::UnknownSession => (StatusCode::NOT_FOUND, "unknownSession", "Unknown session"),
+            Self::CallIdInUse => (StatusCode::CONFLICT, "callIdInUse", "Call identifier in use"),
+            Self::NotAlerting => (StatusCode::CONFLICT, "notAlerting", "Participant not being alerted"),
+            Self::NotEstablished => (StatusCode::CONFLICT, "notEstablished", "Call not established"),
+            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "notImplemented", "Not implemented"),
+            Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internalError", "Internal error"),
+            Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shuttingDown", "Shutting down"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required"),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrongToken", "Token not accepted"),
             Self::ScopeRequired => (StatusCode::FORBIDDEN, "scopeRequired", "Scope required"),
@@ -51,9 +102,30 @@ impl Problem {
         Self { code, detail: detail.into(), header: None }
     }
 
+    #[cfg(test)]
+    pub(super) const fn code(&self) -> ProblemCode {
+        self.code
+    }
+
     /// Adds a header field to the response.
     pub(super) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
         Self { header: Some((name, value)), ..self }
+    }
+}
+
+/// The problem of a command that the call model did not accept.
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let code = match error {
+            CommandError::UnknownCall => ProblemCode::UnknownCall,
+            CommandError::UnknownSession => ProblemCode::UnknownSession,
+            CommandError::CallIdInUse => ProblemCode::CallIdInUse,
+            CommandError::NotAlerting => ProblemCode::NotAlerting,
+            CommandError::NotEstablished => ProblemCode::NotEstablished,
+            CommandError::InvalidDigit(_) => ProblemCode::InvalidDigit,
+            CommandError::TooManyDigits { .. } => ProblemCode::TooManyDigits,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

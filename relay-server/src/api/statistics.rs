@@ -1,5 +1,6 @@
 //! `GET /api/v1/statistics`: numbers of objects, and totals of the API. `/metrics` has the totals of the relay.
 
+use super::problem::Problem;
 use super::{ApiState, json_response};
 use axum::extract::State;
 use axum::response::Response;
@@ -7,7 +8,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-pub(super) async fn statistics(State(api): State<Arc<ApiState>>) -> Response {
+pub(super) async fn statistics(State(api): State<Arc<ApiState>>) -> Result<Response, Problem> {
     let total = |total: &AtomicU64| total.load(Ordering::Relaxed);
     let counts = *api.gauges.counts.lock().unwrap_or_else(PoisonError::into_inner);
     json_response(&json!({

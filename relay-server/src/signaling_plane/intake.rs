@@ -39,8 +39,7 @@ pub(super) struct Intake {
     inbound: mpsc::Receiver<PlaneInput>,
     media: mpsc::Receiver<MediaReport>,
     reports: Option<mpsc::Receiver<Report>>,
-    /// The source `None` is the relay itself: results of password checks and DNS queries.
-    web_sockets: FairQueue<Option<ConnectionId>, PlaneInput>,
+    web_sockets: FairQueue<InputSource, PlaneInput>,
     sip: FairQueue<ReportSource, Report>,
     first_media: Option<MediaReport>,
     /// Datagrams dropped since the last call of [`Self::take_dropped`].
@@ -133,17 +132,29 @@ impl Intake {
     }
 }
 
-/// The WebSocket that sent an input. The order of inputs is preserved within one source only.
-const fn source(inbound: &PlaneInput) -> Option<ConnectionId> {
+/// The source of an input from outside of SIP and media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum InputSource {
+    /// The relay itself: results of password checks and DNS queries.
+    Relay,
+    /// The REST API.
+    Api,
+    /// A WebSocket.
+    WebSocket(ConnectionId),
+}
+
+/// The source of an input. The order of inputs is preserved within one source only.
+const fn source(inbound: &PlaneInput) -> InputSource {
     match inbound {
+        PlaneInput::Request(_) => InputSource::Api,
         PlaneInput::Opened(connection, ..)
         | PlaneInput::Input(
             Input::Connected { connection, .. }
             | Input::Text { connection, .. }
             | Input::Binary { connection, .. }
             | Input::Disconnected { connection },
-        ) => Some(*connection),
-        _ => None,
+        ) => InputSource::WebSocket(*connection),
+        _ => InputSource::Relay,
     }
 }
 

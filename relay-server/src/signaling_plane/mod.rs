@@ -8,10 +8,13 @@ pub mod call_log;
 mod fair_queue;
 mod gauges;
 mod intake;
+mod requests;
 
 pub use gauges::Gauges;
+pub use requests::{PlaneRequest, RelayView};
 
 use crate::accounts::Accounts;
+use crate::api::directory::CallDirectory;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
 use crate::records::{CallDetailRecord, RecordSender};
@@ -26,6 +29,7 @@ use offhook_media::command::Event;
 use offhook_sip::location::Question;
 use offhook_sip::transport;
 use offhook_sip::user_agent::io::Failure;
+use requests::ApiSide;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,6 +70,8 @@ pub enum PlaneInput {
     Opened(ConnectionId, Client, FrameQueue),
     /// An input of the relay machine.
     Input(Input),
+    /// A request of the REST API.
+    Request(PlaneRequest),
     /// Blocks the plane for the given time.
     #[cfg(test)]
     Stall(Duration),
@@ -121,6 +127,7 @@ pub struct SignalingPlane {
     broken: bool,
     sip: Option<SipTransport>,
     records: RecordSender,
+    api: ApiSide,
 }
 
 /// The senders of a plane's channels.
@@ -181,6 +188,7 @@ impl SignalingPlane {
             broken: false,
             sip: None,
             records: RecordSender::default(),
+            api: ApiSide::default(),
         }
     }
 
@@ -198,6 +206,12 @@ impl SignalingPlane {
         self.sip = sip;
         self.intake.set_reports(reports);
         self
+    }
+
+    /// Records the calls in a directory.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<CallDirectory>) -> Self {
+        Self { api: ApiSide::new(directory), ..self }
     }
 
     /// Runs until `shutdown`, or until a media worker or the machine has failed. Then ends all calls, closes every WebSocket, and
@@ -358,6 +372,10 @@ impl SignalingPlane {
                 self.queues.insert(connection, queue);
                 Input::Connected { connection, address, host }
             }
+            PlaneInput::Request(request) => match self.api.take(request, &self.relay) {
+                Some(input) => input,
+                None => return,
+            },
             #[cfg(test)]
             PlaneInput::Stall(duration) => return std::thread::sleep(duration),
             #[cfg(test)]
@@ -415,14 +433,14 @@ impl SignalingPlane {
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
                 Output::Offense(report) => security_log::write(&report),
-                // Nothing sends commands to this shell yet.
-                Output::CommandResult { request, result } => tracing::debug!(?request, ?result, "command result"),
+                Output::CommandResult { request, result } => self.api.finish(request, result),
                 Output::CallEvent { event, record, at } => {
                     call_log::write(&event, &record, at);
                     self.gauges.count_call_event(&event, &record, at);
                     if let (CallEvent::Ended { reason }, true) = (&event, self.records.is_on()) {
                         self.records.send(&CallDetailRecord::new(&record, reason.name(), at));
                     }
+                    self.api.call_changed(*record, &self.relay);
                 }
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {

@@ -1,0 +1,133 @@
+//! `/api/v1/calls`: the list of calls, one call, and placing a call.
+
+use super::body::{CallPath, JsonBody, Parameters, invalid};
+use super::directory::CallEntry;
+use super::page::PageRequest;
+use super::problem::{Problem, ProblemCode};
+use super::token::Grant;
+use super::views::{CallJson, CallStateJson};
+use super::{ApiState, json_response};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use offhook_b2bua::call::{CallKey, SessionId};
+use offhook_b2bua::command::{Accepted, CallCommand, NewCall};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The filters of the list.
+struct CallFilter {
+    state: Option<CallStateJson>,
+    session: Option<SessionId>,
+    user: Option<String>,
+}
+
+impl CallFilter {
+    fn parse(parameters: &mut Parameters) -> Result<Self, Problem> {
+        let state = parameters.take("state").map(|name| {
+            let found = CallStateJson::ALL.into_iter().find(|state| state.name() == name);
+            found.ok_or_else(|| {
+                invalid(format!("`state` is none of {}", CallStateJson::ALL.map(CallStateJson::name).join(", ")))
+            })
+        });
+        let session = parameters.number("sessionId", 0, u64::MAX)?.map(SessionId);
+        Ok(Self { state: state.transpose()?, session, user: parameters.take("user") })
+    }
+
+    fn accepts(&self, call: &CallEntry) -> bool {
+        let participants = || call.snapshot.participants.iter();
+        let session =
+            |wanted| participants().any(|one| one.browser.as_ref().is_some_and(|(session, _)| *session == wanted));
+        let user = |wanted: &str| participants().any(|one| one.caller == wanted || one.callee == wanted);
+        self.state.is_none_or(|state| state == call.snapshot.phase.into())
+            && self.session.is_none_or(session)
+            && self.user.as_deref().is_none_or(user)
+    }
+}
+
+pub(super) async fn list(State(api): State<Arc<ApiState>>, mut parameters: Parameters) -> Result<Response, Problem> {
+    let filter = CallFilter::parse(&mut parameters)?;
+    let page = PageRequest::parse(&mut parameters)?;
+    parameters.finish()?;
+    let found = api.directory.calls().into_iter().filter(|call| filter.accepts(call));
+    json_response(&page.select(found, |call| call.record.call.0, |call| CallJson::from(&*call)))
+}
+
+pub(super) async fn get(State(api): State<Arc<ApiState>>, CallPath(id): CallPath) -> Result<Response, Problem> {
+    json_response(&CallJson::from(&*api.call(&id)?))
+}
+
+/// A call to be placed for a client session.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PlaceRequest {
+    session_id: Option<String>,
+    call_id: Option<String>,
+    callee: String,
+    sdp: Option<String>,
+    visible_name: Option<String>,
+    #[serde(default)]
+    anonymous: bool,
+}
+
+pub(super) async fn place(
+    State(api): State<Arc<ApiState>>,
+    Extension(grant): Extension<Grant>,
+    JsonBody(request): JsonBody<PlaceRequest>,
+) -> Result<Response, Problem> {
+    let PlaceRequest { session_id, call_id, callee, sdp, visible_name, anonymous } = request;
+    let (Some(session), Some(call_id), Some(sdp)) = (session_id, call_id, sdp) else {
+        let detail = "a call needs `sessionId`, `callId` and `sdp`, the offer of that client session's page: calls of the relay \
+                      itself are not implemented yet";
+        return Err(Problem::new(ProblemCode::NotImplemented, detail));
+    };
+    if callee.is_empty() || call_id.is_empty() {
+        return Err(invalid("`callee` and `callId` must not be empty".to_owned()));
+    }
+    let session = session.parse().map(SessionId);
+    let session = session.map_err(|_| Problem::new(ProblemCode::UnknownSession, "there is no such session"))?;
+    let new_call = NewCall {
+        session,
+        call_id: call_id.as_str().into(),
+        callee,
+        visible_name,
+        sdp,
+        custom: None,
+        headers: Vec::new(),
+        anonymous,
+        lines: Vec::new(),
+    };
+    let Accepted::Placed(at) = api.bridge.execute(CallCommand::Place(Box::new(new_call))).await? else {
+        return Err(Problem::new(ProblemCode::InternalError, "the call was not placed"));
+    };
+    tracing::info!(token = grant.name, call = at.call.0, "call placed by the API");
+    let id = at.call.0.to_string();
+    let location = HeaderValue::from_str(&format!("/api/v1/calls/{id}"));
+    let mut response = match api.directory.call(at.call) {
+        Some(call) => json_response(&CallJson::from(&*call))?,
+        // It has failed already.
+        None => json_response(&serde_json::json!({ "id": id }))?,
+    };
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+impl ApiState {
+    /// Returns a call by its identifier.
+    pub(super) fn call(&self, id: &str) -> Result<Arc<CallEntry>, Problem> {
+        let found = id.parse().ok().and_then(|id| self.directory.call(CallKey(id)));
+        found.ok_or_else(|| Problem::new(ProblemCode::UnknownCall, "there is no such call, or it has ended"))
+    }
+
+    /// The response to a successful action: the call as it is now, or no content if it has ended.
+    pub(super) fn call_response(&self, call: CallKey) -> Result<Response, Problem> {
+        match self.directory.call(call) {
+            Some(call) => json_response(&CallJson::from(&*call)),
+            None => Ok(StatusCode::NO_CONTENT.into_response()),
+        }
+    }
+}

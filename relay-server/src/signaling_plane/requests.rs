@@ -1,0 +1,87 @@
+//! Requests of the REST API to the plane, and the events for its directory of calls.
+
+use crate::api::directory::CallDirectory;
+use core::fmt;
+use offhook_b2bua::command::{CallCommand, CommandResult};
+use offhook_b2bua::io::{Input, RequestId};
+use offhook_b2bua::record::CallRecord;
+use offhook_b2bua::relay::Relay;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A request to the plane. It is dropped if its sender no longer waits for the response when its turn comes.
+#[derive(Debug)]
+pub enum PlaneRequest {
+    /// Execute a command.
+    Command(Box<CallCommand>, oneshot::Sender<CommandResult>),
+    /// Read the relay machine.
+    View(RelayView),
+}
+
+/// A function that reads the relay machine and sends what it has read.
+pub struct RelayView(Box<dyn FnOnce(&Relay) + Send>);
+
+impl RelayView {
+    /// Creates a view, whose result is received by `receiver`.
+    pub fn new<T: Send + 'static>(read: impl FnOnce(&Relay) -> T + Send + 'static) -> (Self, oneshot::Receiver<T>) {
+        let (reply, receiver) = oneshot::channel();
+        let send = move |relay: &Relay| {
+            if !reply.is_closed() {
+                let _ = reply.send(read(relay));
+            }
+        };
+        (Self(Box::new(send)), receiver)
+    }
+}
+
+impl fmt::Debug for RelayView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayView")
+    }
+}
+
+/// The plane's side of the REST API.
+#[derive(Debug, Default)]
+pub(super) struct ApiSide {
+    last_request: u64,
+    /// The commands whose results have not been received yet.
+    waiting: BTreeMap<RequestId, oneshot::Sender<CommandResult>>,
+    directory: Arc<CallDirectory>,
+}
+
+impl ApiSide {
+    pub(super) const fn new(directory: Arc<CallDirectory>) -> Self {
+        Self { last_request: 0, waiting: BTreeMap::new(), directory }
+    }
+
+    /// Returns the input for a request, if it needs one.
+    pub(super) fn take(&mut self, request: PlaneRequest, relay: &Relay) -> Option<Input> {
+        match request {
+            PlaneRequest::Command(_, reply) if reply.is_closed() => None,
+            PlaneRequest::Command(command, reply) => {
+                self.last_request += 1;
+                let request = RequestId(self.last_request);
+                self.waiting.insert(request, reply);
+                Some(Input::Command { request, command: *command })
+            }
+            PlaneRequest::View(RelayView(read)) => {
+                read(relay);
+                None
+            }
+        }
+    }
+
+    /// Sends the result of a command.
+    pub(super) fn finish(&mut self, request: RequestId, result: CommandResult) {
+        if let Some(reply) = self.waiting.remove(&request) {
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Updates the directory after an event of a call.
+    pub(super) fn call_changed(&self, record: CallRecord, relay: &Relay) {
+        let snapshot = relay.call(record.call);
+        self.directory.update(record, snapshot);
+    }
+}
