@@ -12,6 +12,7 @@ mod media;
 mod metrics;
 mod nat;
 mod providers;
+mod quality;
 mod records;
 mod robustness;
 mod sessions;

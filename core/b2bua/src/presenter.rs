@@ -118,6 +118,7 @@ impl Presenter {
             CallEvent::Looped
             | CallEvent::TransferStarted { .. }
             | CallEvent::MediaPathChanged { .. }
+            | CallEvent::QualityReported { .. }
             | CallEvent::Ended { .. } => vec![],
         };
         messages.into_iter().flatten().collect()

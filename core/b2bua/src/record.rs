@@ -1,10 +1,16 @@
 //! Call records: a summary of each call for the log, call detail records and metrics.
 
+mod calls;
+mod legs;
+
+pub(crate) use calls::{CallRecords, EndedCall, REPORT_TIMEOUT};
+pub use legs::{LegQuality, LegRole, PeerQuality};
+
 use crate::call::{CallEvent, CallKey, EndpointKind};
 use core::fmt;
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::LegKey;
+use offhook_media::command::{LegKey, StreamStatistics};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -71,6 +77,13 @@ pub struct CallRecord {
     pub alerted_at: Option<Time>,
     /// The time of [`CallEvent::Answered`].
     pub answered_at: Option<Time>,
+    /// The caller's leg.
+    pub caller_leg: LegKey,
+    /// The leg of the callee that answered.
+    pub callee_leg: Option<LegKey>,
+    /// The last statistics of the legs that were connected to a media worker, by stream. A leg that an attended transfer
+    /// moves to another call is in the record of that call only.
+    pub legs: BTreeMap<LegKey, Vec<StreamStatistics>>,
     /// The callees that the call was routed to before it was answered.
     pub routes: BTreeMap<LegKey, CallRoute>,
     /// The SIP status for the participant that left last.
@@ -78,7 +91,7 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    fn new(call: CallKey, caller: EndpointKind, from: &str, to: &str, now: Time) -> Self {
+    fn new(call: CallKey, (caller_leg, caller): (LegKey, EndpointKind), from: &str, to: &str, now: Time) -> Self {
         Self {
             call,
             scheme: CallScheme::between(caller, None),
@@ -91,6 +104,9 @@ impl CallRecord {
             placed_at: now,
             alerted_at: None,
             answered_at: None,
+            caller_leg,
+            callee_leg: None,
+            legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             sip_status: None,
         }
@@ -127,6 +143,7 @@ impl CallRecord {
                     self.scheme = CallScheme::between(self.caller, self.callee);
                 }
                 self.codecs.clone_from(codecs);
+                self.callee_leg = Some(*callee);
                 self.answered_at = Some(now);
             }
             CallEvent::Ringing { .. } | CallEvent::Progressing { .. } | CallEvent::EarlyMedia { .. }
@@ -135,36 +152,10 @@ impl CallRecord {
                 self.alerted_at.get_or_insert(now);
             }
             CallEvent::Unanswered { end, .. } | CallEvent::Left { end, .. } => self.sip_status = Some(end.status()),
+            CallEvent::QualityReported { leg, streams } => {
+                self.legs.insert(*leg, streams.clone());
+            }
             _ => {}
-        }
-    }
-}
-
-/// The records of all calls that have not ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CallRecords {
-    records: BTreeMap<CallKey, CallRecord>,
-}
-
-impl CallRecords {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Applies an event to the record of its call, and returns the record.
-    pub(crate) fn apply(&mut self, call: CallKey, event: &CallEvent, now: Time) -> Option<CallRecord> {
-        match event {
-            CallEvent::Placed { endpoint, from, to, .. } => {
-                let record = CallRecord::new(call, *endpoint, from, to, now);
-                self.records.insert(call, record.clone());
-                Some(record)
-            }
-            CallEvent::Ended { .. } => self.records.remove(&call),
-            event => {
-                let record = self.records.get_mut(&call)?;
-                record.update(event, now);
-                Some(record.clone())
-            }
         }
     }
 }

@@ -140,6 +140,15 @@ impl Command {
             Self::ReservePorts { .. } => None,
         }
     }
+
+    /// The leg that the command creates.
+    #[must_use]
+    pub const fn opened_leg(&self) -> Option<LegKey> {
+        match self {
+            Self::Open { leg, .. } => Some(*leg),
+            _ => None,
+        }
+    }
 }
 
 /// A media section of a leg, both directions.

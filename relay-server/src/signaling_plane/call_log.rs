@@ -1,7 +1,8 @@
 //! The log records of calls: one when a call is placed, answered and ended. Numbers and names do not appear in them.
 
+use core::time::Duration;
 use offhook_b2bua::call::CallEvent;
-use offhook_b2bua::record::CallRecord;
+use offhook_b2bua::record::{CallRecord, LegQuality, LegRole, PeerQuality};
 use offhook_clock::Time;
 
 /// The target of the records of calls that are routed. The rate limit of the log exempts them: limits of the call model
@@ -30,15 +31,64 @@ pub(super) fn write(event: &CallEvent, record: &CallRecord, at: Time) {
         CallEvent::Ended { reason } => {
             let (reason, setup_ms) = (reason.name(), millis(record.setup_time(at)));
             let (codecs, duration_ms) = (codecs.join(","), record.duration(at).map(millis));
+            let [a, b, other] =
+                [LegRole::Caller, LegRole::Callee, LegRole::Other].map(|role| Figures::of(record, role));
+            // A field whose value is `None` is omitted.
             tracing::info!(
                 target: TARGET,
-                call = call.0, %scheme, %caller, callee, codecs, reason, setup_ms, duration_ms, "call ended"
+                call = call.0, %scheme, %caller, callee, codecs, reason, setup_ms, duration_ms,
+                caller_rx_packets = a.rx_packets, caller_rx_lost = a.rx_lost, caller_rx_jitter_ms = a.rx_jitter_ms,
+                caller_tx_packets = a.tx_packets, caller_tx_lost = a.tx_lost, caller_tx_jitter_ms = a.tx_jitter_ms,
+                caller_rtt_ms = a.rtt_ms,
+                callee_rx_packets = b.rx_packets, callee_rx_lost = b.rx_lost, callee_rx_jitter_ms = b.rx_jitter_ms,
+                callee_tx_packets = b.tx_packets, callee_tx_lost = b.tx_lost, callee_tx_jitter_ms = b.tx_jitter_ms,
+                callee_rtt_ms = b.rtt_ms,
+                other_rx_packets = other.rx_packets, other_rx_lost = other.rx_lost,
+                other_rx_jitter_ms = other.rx_jitter_ms,
+                other_tx_packets = other.tx_packets, other_tx_lost = other.tx_lost,
+                other_tx_jitter_ms = other.tx_jitter_ms,
+                other_rtt_ms = other.rtt_ms,
+                "call ended"
             );
         }
         event => tracing::trace!(target: TARGET, call = call.0, ?event, "call event"),
     }
 }
 
-fn millis(duration: core::time::Duration) -> u64 {
+/// The fields of the legs with one role.
+#[derive(Default)]
+struct Figures {
+    rx_packets: Option<u64>,
+    rx_lost: Option<u64>,
+    rx_jitter_ms: Option<f64>,
+    tx_packets: Option<u64>,
+    tx_lost: Option<u64>,
+    tx_jitter_ms: Option<f64>,
+    rtt_ms: Option<f64>,
+}
+
+impl Figures {
+    fn of(record: &CallRecord, role: LegRole) -> Self {
+        let Some(LegQuality { received, jitter, sent, peer }) = record.quality_of(role) else {
+            return Self::default();
+        };
+        Self {
+            rx_packets: Some(received.packets),
+            rx_lost: Some(received.lost),
+            rx_jitter_ms: Some(tenths(jitter)),
+            tx_packets: Some(sent),
+            tx_lost: peer.map(|peer| peer.lost),
+            tx_jitter_ms: peer.map(|peer| tenths(peer.jitter)),
+            rtt_ms: peer.and_then(|PeerQuality { round_trip, .. }| round_trip).map(tenths),
+        }
+    }
+}
+
+/// Converts to milliseconds, rounded to tenths.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

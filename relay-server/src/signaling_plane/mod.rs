@@ -48,8 +48,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// A plane whose last turn is older than this is reported as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_secs(5);
 
-/// Time limit for the responses of SIP servers and phones to the last requests at shutdown.
-const SIP_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for the responses of SIP servers and phones to the last requests, and for the last reports of media workers, at shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum number of octets that are queued for one client, except for a single longer message.
 const QUEUED_OCTETS: usize = 1_048_576;
@@ -237,7 +237,7 @@ impl SignalingPlane {
             plane.input(Input::Shutdown);
             plane.drain();
         });
-        self.finish_sip().await;
+        self.finish_calls().await;
         while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
             if let PlaneInput::Opened(connection, _, queue) = inbound {
                 self.queues.insert(connection, queue);
@@ -295,13 +295,13 @@ impl SignalingPlane {
         self.drain();
     }
 
-    /// Waits until SIP servers and phones have answered the last requests, for at most [`SIP_SHUTDOWN_TIMEOUT`]. A lost BYE is
-    /// retransmitted, and a challenged REGISTER is repeated.
-    async fn finish_sip(&mut self) {
-        let end = Instant::now() + SIP_SHUTDOWN_TIMEOUT;
+    /// Waits until SIP servers and phones have answered the last requests, and media workers have reported the statistics of the
+    /// calls, for at most [`SHUTDOWN_TIMEOUT`]. A lost BYE is retransmitted, and a challenged REGISTER is repeated.
+    async fn finish_calls(&mut self) {
+        let end = Instant::now() + SHUTDOWN_TIMEOUT;
         // The failure that ended the turns does not prevent this; a further one does.
         self.broken = false;
-        while self.sip.is_some() && !self.relay.is_sip_quiet() && !self.broken {
+        while self.has_unfinished_calls() && !self.broken {
             let deadline = self.deadline();
             tokio::select! {
                 () = self.intake.wait() => {}
@@ -313,6 +313,10 @@ impl SignalingPlane {
             }
             self.guarded(Self::turn);
         }
+    }
+
+    fn has_unfinished_calls(&self) -> bool {
+        (self.sip.is_some() && !self.relay.is_sip_quiet()) || self.relay.has_pending_records()
     }
 
     fn take_report(&mut self, report: Report) {

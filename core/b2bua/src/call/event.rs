@@ -4,7 +4,7 @@
 
 use super::direct::DirectMediaStep;
 use super::participant::{End, EndpointKind};
-use offhook_media::command::LegKey;
+use offhook_media::command::{LegKey, StreamStatistics};
 use offhook_signaling::reason::EndReason;
 
 /// An event of a call.
@@ -137,6 +137,13 @@ pub enum CallEvent {
         /// The new path.
         path: MediaPath,
     },
+    /// A media worker reported the statistics of a leg: every few seconds and, after the leg has left, once more.
+    QualityReported {
+        /// The leg.
+        leg: LegKey,
+        /// The statistics of its streams since the leg was opened.
+        streams: Vec<StreamStatistics>,
+    },
     /// A call was not answered: the caller leaves.
     Unanswered {
         /// The leg of the caller.
@@ -151,7 +158,8 @@ pub enum CallEvent {
         /// The reason.
         end: End,
     },
-    /// The call is over.
+    /// The call is over. The relay reports it to the shell when the final statistics of all legs have arrived, or at most
+    /// 1 s later.
     Ended {
         /// The reason.
         reason: EndReason,

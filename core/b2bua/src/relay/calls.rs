@@ -8,7 +8,7 @@ use super::routing::Target;
 use super::{Relay, headers};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
-use crate::io::{ConnectionId, Output};
+use crate::io::ConnectionId;
 use crate::presenter::{self, ClientMethod};
 use offhook_clock::Time;
 use offhook_sdp::section::Section;
@@ -112,7 +112,7 @@ impl Relay {
         while let Some(output) = self.calls.get_mut(key).and_then(Call::poll_output) {
             match output {
                 call::Output::Event { event, has_video } => self.report(key, event, has_video, now),
-                call::Output::Media(command) => self.order_media(command, worker),
+                call::Output::Media(command) => self.order_media(command, key, worker),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Release { leg, sip } => {
                     let worker = self.calls.worker_of(leg).unwrap_or(worker);
@@ -139,8 +139,9 @@ impl Relay {
         for (session, message) in self.presenter.present(&event, has_video, self.config.busy_status) {
             self.send_to_session(session, &message);
         }
-        if let Some(record) = self.records.apply(call, &event, now) {
-            self.outputs.push_back(Output::CallEvent { event, record: Box::new(record), at: now });
+        match event {
+            CallEvent::Ended { reason } => self.end_record(call, reason, now),
+            event => self.record_event(call, event, now),
         }
     }
 

@@ -12,4 +12,5 @@ pub(super) enum Owner {
     Call(CallKey),
     Session(SessionId),
     MediaNames(InviteId),
+    Record(CallKey),
 }

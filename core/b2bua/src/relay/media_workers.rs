@@ -107,7 +107,10 @@ fn pools(config: &Config) -> impl Iterator<Item = PortPool> + '_ {
 
 impl Relay {
     /// Passes a command of a call to the worker of its leg. A bridge between legs of two workers is sent to both.
-    pub(super) fn order_media(&mut self, command: Command, of_call: WorkerId) {
+    pub(super) fn order_media(&mut self, command: Command, call: CallKey, of_call: WorkerId) {
+        if let Some(leg) = command.opened_leg() {
+            self.records.leg_opened(leg, call);
+        }
         let worker_of = |leg| self.calls.worker_of(leg).unwrap_or(of_call);
         if let Command::Bridge { a, b } = command {
             let workers = [a, b].map(worker_of);

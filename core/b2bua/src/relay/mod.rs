@@ -25,6 +25,7 @@ mod media_workers;
 mod participants;
 mod password_checks;
 mod port_shares;
+mod records;
 mod redirect;
 mod ringing;
 mod routing;
@@ -233,6 +234,7 @@ impl Relay {
                 }
                 Owner::Session(id) => self.expire_session(id, now),
                 Owner::MediaNames(invite) => self.release(invite, now),
+                Owner::Record(call) => self.record_overdue(call),
             }
         }
         self.agent_timeout(now);
@@ -324,7 +326,8 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            Event::LegConnected { .. } | Event::LegReports(_) => return,
+            Event::LegConnected { .. } => return,
+            Event::LegReports(ref reports) => return self.leg_reports(reports, now),
             Event::PortsReserved { ref ready, ref in_use } => return self.ports_reserved(ready, in_use, now),
             Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),

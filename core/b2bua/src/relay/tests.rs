@@ -35,7 +35,7 @@ use crate::record::CallRecord;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
-use offhook_media::command::{Command, Event, LegKey, WorkerId};
+use offhook_media::command::{Command, Event, LegKey, LegReport, ReportStage, StreamStatistics, WorkerId};
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions,
@@ -143,6 +143,10 @@ pub(super) struct Bench {
     pub(super) media: Vec<Command>,
     /// The worker on which each leg was opened.
     pub(super) workers: BTreeMap<LegKey, WorkerId>,
+    /// Whether workers report the statistics of the legs that they close.
+    pub(super) workers_run: bool,
+    /// Statistics of legs that are not empty.
+    pub(super) statistics: BTreeMap<LegKey, Vec<StreamStatistics>>,
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
     /// Commands for the user agent.
     pub(super) commands: Vec<sip::Command>,
@@ -152,6 +156,8 @@ pub(super) struct Bench {
     pub(super) passed_over: Vec<(String, bool)>,
     /// Hosts that the relay requested to resolve.
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
+    /// The times of the ends of calls.
+    pub(super) ends: Vec<Time>,
     /// Events of calls, with their records.
     pub(super) events: Vec<(CallEvent, CallRecord)>,
     /// Results of commands.
@@ -177,11 +183,14 @@ impl Bench {
             closed: BTreeMap::new(),
             media: Vec::new(),
             workers: BTreeMap::new(),
+            workers_run: true,
+            statistics: BTreeMap::new(),
             checks: Vec::new(),
             commands: Vec::new(),
             sip: Vec::new(),
             passed_over: Vec::new(),
             questions: Vec::new(),
+            ends: Vec::new(),
             events: Vec::new(),
             results: Vec::new(),
             offenses: Vec::new(),
@@ -211,7 +220,8 @@ impl Bench {
             .deadlines()
             .chain(relay.calls.deadlines())
             .chain(relay.agent_deadline())
-            .chain(relay.media_names.deadlines());
+            .chain(relay.media_names.deadlines())
+            .chain(relay.records.deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 
@@ -235,6 +245,9 @@ impl Bench {
                     if let Command::Bridge { a, b } = &command {
                         assert_eq!(self.workers.get(a), self.workers.get(b), "a bridge within a worker");
                     }
+                    if let Command::Close { leg } = command {
+                        self.final_report(leg);
+                    }
                     self.media.push(command);
                 }
                 Output::Sip(output) => self.sip.push(output),
@@ -246,7 +259,12 @@ impl Bench {
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, informed } => self.passed_over.push((server, informed)),
                 Output::CommandResult { request, result } => self.results.push((request, result)),
-                Output::CallEvent { event, record, .. } => self.events.push((event, *record)),
+                Output::CallEvent { event, record, at } => {
+                    if matches!(event, CallEvent::Ended { .. }) {
+                        self.ends.push(at);
+                    }
+                    self.events.push((event, *record));
+                }
             }
         }
     }
@@ -268,6 +286,15 @@ impl Bench {
         };
         assert_eq!(loaded, self.relay);
         self.relay = loaded;
+    }
+
+    /// The worker of a leg reports its statistics, if it runs.
+    fn final_report(&mut self, leg: LegKey) {
+        if self.workers_run {
+            let streams = self.statistics.remove(&leg).unwrap_or_default();
+            let report = LegReport { leg, stage: ReportStage::Final, streams };
+            self.relay.handle_input(Input::Media(Event::LegReports(vec![report])), self.now);
+        }
     }
 
     pub(super) fn wait(&mut self, duration: Duration) {
@@ -381,6 +408,9 @@ impl Bench {
     }
 
     pub(super) fn media_event(&mut self, event: Event) {
+        if let Event::LegFailed { leg, .. } | Event::LegDead { leg } = event {
+            self.final_report(leg);
+        }
         self.input(Input::Media(event));
     }
 

@@ -210,6 +210,7 @@ impl Relay {
         let Some(released) = released else { return };
         self.drain_call(second.call, now);
         self.calls.move_leg(joined, first.call);
+        self.move_recorded_leg(joined, first.call);
         if let Some(call) = self.calls.get_mut(first.call) {
             call.join(first.leg, released);
         }

@@ -2,8 +2,13 @@
 
 use super::{Bench, config, with_sip};
 use crate::call::{CallEvent, EndpointKind};
-use crate::record::CallScheme;
+use crate::io::ConnectionId;
+use crate::record::{CallScheme, LegRole};
 use core::time::Duration;
+use offhook_media::command::{Command, Event, LegKey, LegReport, PeerReception, ReportStage, StreamStatistics};
+use offhook_media::rtcp::statistics::ReceptionTotals;
+use offhook_sdp::codec::MediaKind;
+use offhook_signaling::message::ClientMessage;
 use offhook_signaling::reason::EndReason;
 
 /// The events that the log writes, with the scheme and the callee of their records.
@@ -70,6 +75,125 @@ fn ignored_input_is_counted() {
     bench.call(alice, "a1", "bob");
     bench.incoming(bob);
     let leg = bench.relay.calls.legs()[0];
-    bench.media_event(offhook_media::command::Event::DtmfReceived { leg, digit: '1' });
+    bench.media_event(Event::DtmfReceived { leg, digit: '1' });
     assert_eq!(bench.relay.counters().ignored_by_calls, 1);
+}
+
+fn statistics(received: u64, lost: u64, jitter_ms: u64) -> Vec<StreamStatistics> {
+    vec![StreamStatistics {
+        kind: MediaKind::Audio,
+        received: ReceptionTotals { packets: received, octets: received * 160, lost },
+        jitter: Duration::from_millis(jitter_ms),
+        sent_packets: 1000,
+        sent_octets: 160_000,
+        peer: Some(PeerReception {
+            fraction_lost: 0,
+            lost: 9,
+            jitter: Duration::from_millis(2),
+            round_trip: Some(Duration::from_millis(40)),
+        }),
+    }]
+}
+
+/// The legs of an established call of two browsers, caller first.
+fn legs(bench: &Bench) -> [LegKey; 2] {
+    let opened: Vec<LegKey> = bench.media.iter().filter_map(Command::opened_leg).collect();
+    // The callee's leg is opened first.
+    let record = &bench.events.last().expect("an event").1;
+    let caller = record.caller_leg;
+    let callee = record.callee_leg.expect("a callee");
+    assert!(opened.contains(&caller) && opened.contains(&callee));
+    [caller, callee]
+}
+
+fn interim(bench: &mut Bench, leg: LegKey, streams: Vec<StreamStatistics>) {
+    bench.media_event(Event::LegReports(vec![LegReport { leg, stage: ReportStage::Interim, streams }]));
+}
+
+/// A call of two browsers, and its legs, caller first.
+fn established() -> (Bench, ConnectionId, [LegKey; 2]) {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.establish(alice, "a1", bob, "bob");
+    let legs = legs(&bench);
+    (bench, alice, legs)
+}
+
+#[test]
+fn ended_record_has_final_statistics_of_both_legs() {
+    let (mut bench, alice, [caller, callee]) = established();
+    interim(&mut bench, caller, statistics(10, 1, 1));
+    let (event, record) = bench.events.last().cloned().unwrap();
+    assert_eq!(event, CallEvent::QualityReported { leg: caller, streams: statistics(10, 1, 1) });
+    assert_eq!(record.quality_of(LegRole::Caller).map(|quality| quality.received.lost), Some(1));
+    bench.statistics = [(caller, statistics(950, 50, 5)), (callee, statistics(1000, 0, 1))].into();
+    bench.hang_up(alice, "a1");
+    let (event, record) = bench.events.last().cloned().unwrap();
+    assert_eq!(event, CallEvent::Ended { reason: EndReason::HungUp });
+    let [of_caller, of_callee] = [LegRole::Caller, LegRole::Callee].map(|role| record.quality_of(role).unwrap());
+    assert_eq!((of_caller.received.packets, of_caller.received.lost), (950, 50));
+    assert_eq!((of_caller.jitter, of_callee.jitter), (Duration::from_millis(5), Duration::from_millis(1)));
+    let peer = of_caller.peer.unwrap();
+    assert_eq!((peer.lost, peer.jitter.as_millis(), peer.round_trip), (9, 2, Some(Duration::from_millis(40))));
+    assert_eq!(record.quality_of(LegRole::Other), None);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn record_is_not_reported_before_final_statistics() {
+    let (mut bench, alice, [caller, callee]) = established();
+    bench.workers_run = false;
+    bench.hang_up(alice, "a1");
+    let ended_at = bench.now;
+    let ended = |bench: &Bench| bench.events.iter().any(|(event, _)| matches!(event, CallEvent::Ended { .. }));
+    assert_eq!(bench.relay.counts().calls, 0);
+    bench.wait(Duration::from_millis(300));
+    for leg in [caller, callee] {
+        assert!(!ended(&bench) && bench.relay.has_pending_records());
+        let streams = statistics(100, 5, 5);
+        bench.media_event(Event::LegReports(vec![LegReport { leg, stage: ReportStage::Final, streams }]));
+    }
+    let (_, record) = bench.events.last().unwrap();
+    assert!(ended(&bench) && !bench.relay.has_pending_records());
+    assert_eq!(record.quality_of(LegRole::Callee).unwrap().received.lost, 5);
+    assert_eq!(bench.ends, [ended_at], "the time of the end, not that of the reports");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn record_of_call_on_dead_worker_is_reported_after_one_second() {
+    let (mut bench, alice, [caller, _]) = established();
+    interim(&mut bench, caller, statistics(10, 1, 1));
+    bench.workers_run = false;
+    bench.hang_up(alice, "a1");
+    bench.wait(Duration::from_millis(999));
+    assert!(bench.relay.has_pending_records());
+    bench.wait(Duration::from_millis(1));
+    let (event, record) = bench.events.last().unwrap();
+    assert_eq!(*event, CallEvent::Ended { reason: EndReason::HungUp });
+    assert_eq!(record.quality_of(LegRole::Caller).unwrap().received.lost, 1, "the last interim report");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn transferred_leg_is_in_the_record_of_the_remaining_call() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let id_of_bob = bench.establish(alice, "a1", bob, "bob");
+    let [_, at_bob] = legs(&bench);
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
+    bench.take(alice);
+    bench.establish(alice, "a2", carol, "carol");
+    let [_, at_carol] = legs(&bench);
+    interim(&mut bench, at_carol, statistics(30, 3, 3));
+    bench.statistics = [(at_bob, statistics(900, 10, 1)), (at_carol, statistics(500, 20, 4))].into();
+    bench.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "carol".into() });
+    bench.hang_up(bob, id_of_bob.as_str());
+    let ended = bench.events.iter().filter(|(event, _)| matches!(event, CallEvent::Ended { .. }));
+    let records: Vec<_> = ended.map(|(_, record)| record).collect();
+    let [consultation, remaining] = records[..] else { panic!("{records:?}") };
+    assert!(!consultation.legs.contains_key(&at_carol), "{consultation:?}");
+    assert_eq!(remaining.quality_of(LegRole::Callee).unwrap().received.lost, 10);
+    assert_eq!(remaining.quality_of(LegRole::Other).unwrap().received.lost, 20);
+    bench.assert_no_leak(&[]);
 }

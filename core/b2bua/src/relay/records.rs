@@ -1,0 +1,64 @@
+//! Records of calls: reports of legs, and the end of a record.
+
+use super::Relay;
+use super::deadlines::Owner;
+use crate::call::{CallEvent, CallKey};
+use crate::io::Output;
+use crate::record::{EndedCall, REPORT_TIMEOUT};
+use offhook_clock::Time;
+use offhook_media::command::{LegKey, LegReport};
+use offhook_signaling::reason::EndReason;
+
+impl Relay {
+    /// Returns whether the records of ended calls wait for the reports of media workers, which takes at most 1 s.
+    #[must_use]
+    pub fn has_pending_records(&self) -> bool {
+        self.records.has_ended_calls()
+    }
+
+    /// Handles the statistics of legs.
+    pub(super) fn leg_reports(&mut self, reports: &[LegReport], now: Time) {
+        for report in reports {
+            let Some(call) = self.records.call_of(report.leg) else { continue };
+            if !report.streams.is_empty() {
+                let event = CallEvent::QualityReported { leg: report.leg, streams: report.streams.clone() };
+                self.record_event(call, event, now);
+            }
+            let complete = self.records.reported(report);
+            self.finish_record(complete);
+        }
+    }
+
+    /// Applies an event to the record of its call, and reports both to the shell.
+    pub(super) fn record_event(&mut self, call: CallKey, event: CallEvent, now: Time) {
+        if let Some(record) = self.records.apply(call, &event, now) {
+            self.outputs.push_back(Output::CallEvent { event, record: Box::new(record), at: now });
+        }
+    }
+
+    /// Ends the record of a call. It is reported when the final reports of all legs have arrived.
+    pub(super) fn end_record(&mut self, call: CallKey, reason: EndReason, now: Time) {
+        let complete = self.records.end(call, reason, now);
+        if complete.is_none() {
+            self.deadlines.set(Owner::Record(call), Some(now + REPORT_TIMEOUT));
+        }
+        self.finish_record(complete);
+    }
+
+    pub(super) fn record_overdue(&mut self, call: CallKey) {
+        let ended = self.records.give_up(call);
+        self.finish_record(ended);
+    }
+
+    /// Records that a leg moves to another call.
+    pub(super) fn move_recorded_leg(&mut self, leg: LegKey, call: CallKey) {
+        let complete = self.records.leg_moved(leg, call);
+        self.finish_record(complete);
+    }
+
+    fn finish_record(&mut self, complete: Option<EndedCall>) {
+        let Some(EndedCall { record, reason, at }) = complete else { return };
+        self.deadlines.set(Owner::Record(record.call), None);
+        self.outputs.push_back(Output::CallEvent { event: CallEvent::Ended { reason }, record: Box::new(record), at });
+    }
+}
