@@ -80,3 +80,21 @@ async fn unknown_path_and_method_are_problems() {
     is_problem(&reply, 405, "methodNotAllowed");
     assert!(reply.head.contains("allow: get"), "{reply:?}");
 }
+
+#[tokio::test]
+async fn every_described_operation_exists() {
+    let relay = Relay::start();
+    let api = RestClient::of(&relay).await;
+    let description = api.get("/api/openapi.json").await;
+    assert_eq!((description.status, description.body.get("openapi")), (200, Some(&"3.1.0".into())));
+    let paths = description.body.get("paths").and_then(Value::as_object).expect("paths");
+    for (path, operations) in paths {
+        for method in operations.as_object().expect("operations").keys() {
+            let path = path.replace("{id}", "0");
+            let reply = api.send(&method.to_ascii_uppercase(), &path, "application/json", "{}").await;
+            let code = reply.body.get("code").and_then(Value::as_str).unwrap_or_default();
+            assert!(!["notFound", "methodNotAllowed"].contains(&code), "{method} {path}: {reply:?}");
+        }
+    }
+    is_problem(&RestClient::anonymous(&relay).await.get("/api/openapi.json").await, 401, "unauthorized");
+}

@@ -3,8 +3,9 @@
 use super::ApiState;
 use super::body::{CallPath, JsonBody, invalid};
 use super::directory::CallEntry;
-use super::problem::{Problem, ProblemCode};
+use super::problem::{Problem, ProblemCode, ProblemJson};
 use super::token::Grant;
+use super::views::CallJson;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,12 +13,13 @@ use offhook_b2bua::call::{DtmfMethod, LegProgress, ParticipantRole, ParticipantS
 use offhook_b2bua::command::{CallCommand, CallRef, CommandError, Digits, ReferOptions};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Maximum number of digits in one request.
 const MAX_DIGITS: u32 = 64;
 
 /// The participant on behalf of which an action is executed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ParticipantRequest {
     /// Its identifier, or `caller` or `callee`.
@@ -25,17 +27,18 @@ pub(super) struct ParticipantRequest {
 }
 
 /// The body of `hangup`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HangUpRequest {
     /// The participant that leaves; by default the caller.
     participant: Option<String>,
     /// Not implemented.
+    #[schema(value_type = Option<String>)]
     reason: Option<serde::de::IgnoredAny>,
 }
 
 /// The body of `dtmf`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DtmfRequest {
     /// The sender; the other participant receives the digits.
@@ -48,7 +51,7 @@ pub(super) struct DtmfRequest {
 }
 
 /// A method to send DTMF digits.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum DtmfMethodJson {
     /// RFC 4733.
@@ -61,7 +64,7 @@ pub(super) enum DtmfMethodJson {
 }
 
 /// The body of `transfer`: either `target`, or `otherCall`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct TransferRequest {
     /// The transferor, which leaves the call.
@@ -77,14 +80,56 @@ pub(super) struct TransferRequest {
 /// A request for an action: the call, its state, and the token.
 type Acting = (State<Arc<ApiState>>, Extension<Grant>, CallPath);
 
+/// Puts the other participant on hold.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/hold",
+    operation_id = "hold",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    request_body = ParticipantRequest,
+    responses(
+        (status = 200, description = "The call after the action", body = CallJson),
+        (status = 204, description = "The call has ended")
+    )
+)]
 pub(super) async fn hold(acting: Acting, JsonBody(body): JsonBody<ParticipantRequest>) -> Result<Response, Problem> {
     act(acting, "hold", |call, _| Ok(CallCommand::Hold { at: at(call, &body.participant)? })).await
 }
 
+/// Ends the hold of the other participant.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/resume",
+    operation_id = "resume",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    request_body = ParticipantRequest,
+    responses(
+        (status = 200, description = "The call after the action", body = CallJson),
+        (status = 204, description = "The call has ended")
+    )
+)]
 pub(super) async fn resume(acting: Acting, JsonBody(body): JsonBody<ParticipantRequest>) -> Result<Response, Problem> {
     act(acting, "resume", |call, _| Ok(CallCommand::Resume { at: at(call, &body.participant)? })).await
 }
 
+/// Hangs up, cancels or rejects, according to the state of the call.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/hangup",
+    operation_id = "hangUp",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    request_body = HangUpRequest,
+    responses(
+        (status = 200, description = "The call after the action", body = CallJson),
+        (status = 204, description = "The call has ended")
+    )
+)]
 pub(super) async fn hang_up(acting: Acting, JsonBody(body): JsonBody<HangUpRequest>) -> Result<Response, Problem> {
     let HangUpRequest { participant, reason } = body;
     if reason.is_some() {
@@ -100,6 +145,20 @@ pub(super) async fn hang_up(acting: Acting, JsonBody(body): JsonBody<HangUpReque
     .await
 }
 
+/// Sends DTMF digits to the other participant.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/dtmf",
+    operation_id = "sendDtmf",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    request_body = DtmfRequest,
+    responses(
+        (status = 200, description = "The call after the action", body = CallJson),
+        (status = 204, description = "The call has ended")
+    )
+)]
 pub(super) async fn dtmf(acting: Acting, JsonBody(body): JsonBody<DtmfRequest>) -> Result<Response, Problem> {
     let DtmfRequest { participant, digits, method } = body;
     let digits = Digits::parse(&digits)?;
@@ -116,6 +175,20 @@ pub(super) async fn dtmf(acting: Acting, JsonBody(body): JsonBody<DtmfRequest>) 
     act(acting, "dtmf", |call, _| Ok(CallCommand::SendDtmf { at: at(call, &participant)?, method, digits })).await
 }
 
+/// Transfers the other participant.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/transfer",
+    operation_id = "transfer",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    request_body = TransferRequest,
+    responses(
+        (status = 200, description = "The call after the action", body = CallJson),
+        (status = 204, description = "The call has ended")
+    )
+)]
 pub(super) async fn transfer(acting: Acting, JsonBody(body): JsonBody<TransferRequest>) -> Result<Response, Problem> {
     let TransferRequest { participant, target, other_call, other_participant } = body;
     act(acting, "transfer", |call, api| {
@@ -138,6 +211,16 @@ pub(super) async fn transfer(acting: Acting, JsonBody(body): JsonBody<TransferRe
     .await
 }
 
+/// Answers a call. Not implemented yet.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{id}/answer",
+    operation_id = "answerCall",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    responses((status = 501, description = "Not implemented", body = ProblemJson, content_type = "application/problem+json"))
+)]
 pub(super) async fn answer(State(api): State<Arc<ApiState>>, CallPath(id): CallPath) -> Result<Response, Problem> {
     api.call(&id)?;
     let detail = "an answer needs the session description of the callee's page, so that only the page can answer";

@@ -2,7 +2,7 @@
 
 use super::body::{CallPath, JsonBody, Parameters, invalid};
 use super::directory::CallEntry;
-use super::page::PageRequest;
+use super::page::{PageJson, PageRequest};
 use super::problem::{Problem, ProblemCode};
 use super::token::Grant;
 use super::views::{CallJson, CallStateJson};
@@ -15,6 +15,7 @@ use offhook_b2bua::call::{CallKey, SessionId};
 use offhook_b2bua::command::{Accepted, CallCommand, NewCall};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The filters of the list.
 struct CallFilter {
@@ -46,6 +47,20 @@ impl CallFilter {
     }
 }
 
+/// Lists the calls that ring or are established.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls",
+    operation_id = "listCalls",
+    params(
+        ("state" = Option<CallStateJson>, Query, description = "Only calls in this state"),
+        ("user" = Option<String>, Query, description = "Only calls with this name in `caller` or `callee`"),
+        ("sessionId" = Option<String>, Query, description = "Only calls of this client session"),
+        ("limit" = Option<u64>, Query, description = "Number of items in the response, 1 to 500; 100 by default"),
+        ("after" = Option<String>, Query, description = "`next` of the previous page"),
+    ),
+    responses((status = 200, description = "A page of the calls, oldest first", body = PageJson<CallJson>))
+)]
 pub(super) async fn list(State(api): State<Arc<ApiState>>, mut parameters: Parameters) -> Result<Response, Problem> {
     let filter = CallFilter::parse(&mut parameters)?;
     let page = PageRequest::parse(&mut parameters)?;
@@ -54,23 +69,46 @@ pub(super) async fn list(State(api): State<Arc<ApiState>>, mut parameters: Param
     json_response(&page.select(found, |call| call.record.call.0, |call| CallJson::from(&*call)))
 }
 
+/// Returns a call.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{id}",
+    operation_id = "getCall",
+    params(
+        ("id" = String, Path, description = "The call"),
+    ),
+    responses((status = 200, description = "The call", body = CallJson))
+)]
 pub(super) async fn get(State(api): State<Arc<ApiState>>, CallPath(id): CallPath) -> Result<Response, Problem> {
     json_response(&CallJson::from(&*api.call(&id)?))
 }
 
 /// A call to be placed for a client session.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PlaceRequest {
+    /// The client session of the caller.
     session_id: Option<String>,
+    /// The identifier of the call in that session.
     call_id: Option<String>,
     callee: String,
+    /// The offer of the caller's page.
     sdp: Option<String>,
+    /// The caller's display name.
     visible_name: Option<String>,
+    /// The caller's name is withheld from SIP endpoints.
     #[serde(default)]
     anonymous: bool,
 }
 
+/// Places a call for a client session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls",
+    operation_id = "placeCall",
+    request_body = PlaceRequest,
+    responses((status = 201, description = "The call was placed", body = CallJson))
+)]
 pub(super) async fn place(
     State(api): State<Arc<ApiState>>,
     Extension(grant): Extension<Grant>,

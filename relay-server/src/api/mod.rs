@@ -13,6 +13,7 @@ mod body;
 mod bridge;
 mod calls;
 pub mod directory;
+mod openapi;
 mod page;
 mod problem;
 mod sessions;
@@ -101,6 +102,7 @@ impl ApiState {
 /// The router of connections within the limits.
 pub fn router(api: &Arc<ApiState>) -> Router {
     let read = Router::new()
+        .route("/api/openapi.json", get(openapi::description))
         .route("/api/v1/statistics", get(statistics::statistics))
         .route("/api/v1/sessions", get(sessions::sessions))
         .route("/api/v1/accounts", get(sessions::accounts))

@@ -3,6 +3,7 @@
 use super::body::Parameters;
 use super::problem::Problem;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Number of items in one response, by default and at most.
 const PAGE: u64 = 100;
@@ -16,7 +17,7 @@ pub(super) struct PageRequest {
 }
 
 /// A part of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PageJson<T> {
     items: Vec<T>,
     /// The number of items on all pages.

@@ -3,8 +3,9 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use offhook_b2bua::command::CommandError;
-use serde_json::json;
+use serde::Serialize;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// The stable code of an error. A released code keeps its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,22 @@ impl ProblemCode {
     }
 }
 
+/// A problem detail (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemJson<'a> {
+    /// A URI that identifies the kind of the problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: &'static str,
+    /// The status of the response.
+    status: u16,
+    /// The stable code.
+    code: &'static str,
+    /// The cause, and what to do.
+    detail: &'a str,
+}
+
 /// An error with the text for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -132,15 +149,12 @@ impl From<CommandError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, title) = self.code.parts();
-        let body = json!({
-            "type": format!("urn:offhook:problem:{code}"),
-            "title": title,
-            "status": status.as_u16(),
-            "code": code,
-            "detail": self.detail,
-        });
+        let kind = format!("urn:offhook:problem:{code}");
+        let body = ProblemJson { kind, title, status: status.as_u16(), code, detail: &self.detail };
+        // Strings and a number can always be written.
+        let body = serde_json::to_string(&body).unwrap_or_default();
         let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-        let mut response = (status, headers, body.to_string()).into_response();
+        let mut response = (status, headers, body).into_response();
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

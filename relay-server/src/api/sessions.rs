@@ -1,7 +1,7 @@
 //! `/api/v1/sessions`, `/api/v1/accounts`, `/api/v1/registrations`: client sessions, accounts at SIP servers, registered phones.
 
 use super::body::Parameters;
-use super::page::PageRequest;
+use super::page::{PageJson, PageRequest};
 use super::problem::Problem;
 use super::views::timestamp;
 use super::{ApiState, json_response};
@@ -10,11 +10,12 @@ use axum::response::Response;
 use offhook_b2bua::relay::{AccountRegistration, AccountSnapshot, PhoneSnapshot, SessionSnapshot};
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// A client session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SessionJson {
+pub(super) struct SessionJson {
     id: String,
     login: Option<String>,
     address: String,
@@ -24,9 +25,9 @@ struct SessionJson {
 }
 
 /// An account at a SIP server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AccountJson {
+pub(super) struct AccountJson {
     id: String,
     uri: String,
     is_trunk: bool,
@@ -37,9 +38,9 @@ struct AccountJson {
 }
 
 /// The state of the registration of an account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-enum AccountStateJson {
+pub(super) enum AccountStateJson {
     NotRegistering,
     Pending,
     Registered,
@@ -47,9 +48,9 @@ enum AccountStateJson {
 }
 
 /// A phone that is registered at the relay.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RegistrationJson {
+pub(super) struct RegistrationJson {
     id: String,
     user: String,
     contact: String,
@@ -57,6 +58,18 @@ struct RegistrationJson {
     expires_at: String,
 }
 
+/// Lists the client sessions.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    operation_id = "listSessions",
+    params(
+        ("login" = Option<String>, Query, description = "Only sessions of this login"),
+        ("limit" = Option<u64>, Query, description = "Number of items in the response, 1 to 500; 100 by default"),
+        ("after" = Option<String>, Query, description = "`next` of the previous page"),
+    ),
+    responses((status = 200, description = "A page of the sessions", body = PageJson<SessionJson>))
+)]
 pub(super) async fn sessions(
     State(api): State<Arc<ApiState>>,
     mut parameters: Parameters,
@@ -70,6 +83,17 @@ pub(super) async fn sessions(
     json_response(&found.await?)
 }
 
+/// Lists the accounts at SIP servers.
+#[utoipa::path(
+    get,
+    path = "/api/v1/accounts",
+    operation_id = "listAccounts",
+    params(
+        ("limit" = Option<u64>, Query, description = "Number of items in the response, 1 to 500; 100 by default"),
+        ("after" = Option<String>, Query, description = "`next` of the previous page"),
+    ),
+    responses((status = 200, description = "A page of the accounts", body = PageJson<AccountJson>))
+)]
 pub(super) async fn accounts(
     State(api): State<Arc<ApiState>>,
     mut parameters: Parameters,
@@ -80,6 +104,18 @@ pub(super) async fn accounts(
     json_response(&found.await?)
 }
 
+/// Lists the SIP phones that are registered at the relay.
+#[utoipa::path(
+    get,
+    path = "/api/v1/registrations",
+    operation_id = "listRegistrations",
+    params(
+        ("user" = Option<String>, Query, description = "Only phones of this user"),
+        ("limit" = Option<u64>, Query, description = "Number of items in the response, 1 to 500; 100 by default"),
+        ("after" = Option<String>, Query, description = "`next` of the previous page"),
+    ),
+    responses((status = 200, description = "A page of the phones", body = PageJson<RegistrationJson>))
+)]
 pub(super) async fn registrations(
     State(api): State<Arc<ApiState>>,
     mut parameters: Parameters,

@@ -5,22 +5,27 @@ use offhook_b2bua::call::{CallPhase, EndpointKind, LegProgress, ParticipantRole,
 use offhook_b2bua::record::CallScheme;
 use offhook_clock::Time;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A call.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CallJson {
+    /// Its identifier.
     id: String,
     state: CallStateJson,
     scheme: SchemeJson,
+    /// The codecs when the call was answered.
     codecs: Vec<String>,
+    /// The time when it was placed, in the form of RFC 3339.
     placed_at: String,
+    /// The time when it was answered.
     answered_at: Option<String>,
     participants: Vec<ParticipantJson>,
 }
 
 /// The state of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum CallStateJson {
     Ringing,
@@ -30,7 +35,7 @@ pub(super) enum CallStateJson {
 }
 
 /// The routing of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum SchemeJson {
     Local,
@@ -39,24 +44,32 @@ pub(super) enum SchemeJson {
 }
 
 /// A participant of a call.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ParticipantJson {
+    /// Its identifier.
     id: String,
     role: RoleJson,
     state: ParticipantStateJson,
+    /// It has the other participant on hold.
     is_holding: bool,
     endpoint: EndpointJson,
+    /// The client session of a browser.
     session_id: Option<String>,
+    /// The identifier of the call in that session.
     call_id: Option<String>,
+    /// The caller, as shown to the participant.
     caller: String,
+    /// The callee, as shown to the participant.
     callee: String,
+    /// The caller's display name.
     visible_name: String,
+    /// The participant received the call.
     incoming: bool,
 }
 
 /// The part of a participant in a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum RoleJson {
     Caller,
@@ -65,7 +78,7 @@ pub(super) enum RoleJson {
 }
 
 /// The state of a participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ParticipantStateJson {
     Calling,
@@ -74,7 +87,7 @@ pub(super) enum ParticipantStateJson {
 }
 
 /// The endpoint of a participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum EndpointJson {
     Browser,

@@ -1,0 +1,99 @@
+//! `GET /api/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers and the types of their bodies.
+
+use super::problem::{Problem, ProblemJson};
+use super::{actions, calls, json_response, sessions, statistics};
+use axum::response::Response;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Offhook relay", description = "Controls the calls of the relay. See docs/rest-api.md."),
+    paths(
+        calls::list,
+        calls::get,
+        calls::place,
+        actions::answer,
+        actions::hang_up,
+        actions::hold,
+        actions::resume,
+        actions::transfer,
+        actions::dtmf,
+        sessions::sessions,
+        sessions::accounts,
+        sessions::registrations,
+        statistics::statistics,
+    ),
+    components(schemas(ProblemJson)),
+    modifiers(&CommonParts)
+)]
+struct RestApi;
+
+/// The parts that all operations have in common: authentication and errors.
+struct CommonParts;
+
+impl Modify for CommonParts {
+    fn modify(&self, description: &mut Description) {
+        let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("token", bearer);
+        description.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+        for path in description.paths.paths.values_mut() {
+            for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
+                operation.responses.responses.insert("default".to_owned(), error());
+            }
+        }
+    }
+}
+
+/// The response with a problem detail.
+fn error() -> RefOr<utoipa::openapi::Response> {
+    let content = Content::new(Some(Ref::from_schema_name("ProblemJson")));
+    let response = ResponseBuilder::new().description("An error").content("application/problem+json", content);
+    RefOr::T(response.build())
+}
+
+pub(super) async fn description() -> Result<Response, Problem> {
+    json_response(&RestApi::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenApi as _, RestApi};
+    use serde_json::Value;
+
+    fn description() -> Value {
+        serde_json::to_value(RestApi::openapi()).unwrap()
+    }
+
+    #[test]
+    fn every_reference_has_its_schema() {
+        let description = description();
+        let text = description.to_string();
+        let names: Vec<&str> =
+            text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            assert!(description.pointer(&format!("/components/schemas/{name}")).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_response_an_error_and_an_identifier() {
+        let description = description();
+        assert_eq!(description["openapi"], "3.1.0");
+        let mut identifiers = Vec::new();
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap();
+                assert!(responses.contains_key("default") && responses.len() > 1, "{method} {path}");
+                identifiers.push(operation["operationId"].clone());
+            }
+        }
+        let all = identifiers.len();
+        identifiers.sort_by_key(Value::to_string);
+        identifiers.dedup();
+        assert_eq!((all, identifiers.len()), (13, 13));
+    }
+}
