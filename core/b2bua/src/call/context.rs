@@ -1,4 +1,4 @@
-//! What all states of a call have in common: its settings, the maker of its legs, and its output queue.
+//! Settings, leg maker and output queue of a call, which all of its states have in common.
 
 use super::direct::DirectMedia;
 use super::negotiation::LegMaker;
