@@ -5,6 +5,7 @@
 mod accounts;
 mod api;
 mod api_calls;
+mod api_compatible;
 mod api_lists;
 mod calls;
 mod logins;

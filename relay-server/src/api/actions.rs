@@ -161,12 +161,7 @@ pub(super) async fn hang_up(acting: Acting, JsonBody(body): JsonBody<HangUpReque
 )]
 pub(super) async fn dtmf(acting: Acting, JsonBody(body): JsonBody<DtmfRequest>) -> Result<Response, Problem> {
     let DtmfRequest { participant, digits, method } = body;
-    let digits = Digits::parse(&digits)?;
-    match digits.as_str().len() {
-        0 => return Err(invalid("`digits` is empty".to_owned())),
-        length if length > MAX_DIGITS as usize => return Err(CommandError::TooManyDigits { most: MAX_DIGITS }.into()),
-        _ => {}
-    }
+    let digits = parse_digits(&digits)?;
     let method = match method {
         DtmfMethodJson::TelephoneEvent => DtmfMethod::TelephoneEvent,
         DtmfMethodJson::Info => DtmfMethod::Info,
@@ -225,6 +220,16 @@ pub(super) async fn answer(State(api): State<Arc<ApiState>>, CallPath(id): CallP
     api.call(&id)?;
     let detail = "an answer needs the session description of the callee's page, so that only the page can answer";
     Err(Problem::new(ProblemCode::NotImplemented, detail))
+}
+
+/// Parses the digits of a request.
+pub(super) fn parse_digits(text: &str) -> Result<Digits, Problem> {
+    let digits = Digits::parse(text)?;
+    match digits.as_str().len() {
+        0 => Err(invalid("there are no digits".to_owned())),
+        length if length > MAX_DIGITS as usize => Err(CommandError::TooManyDigits { most: MAX_DIGITS }.into()),
+        _ => Ok(digits),
+    }
 }
 
 /// Executes the command of an action.

@@ -3,11 +3,12 @@
 use super::ApiState;
 use super::problem::{Problem, ProblemCode};
 use crate::http::Lingering;
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,27 +20,65 @@ impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<ApiState>) -> Result<Self, Problem> {
-        let limit = api.body_size;
-        let (parts, body) = request.into_parts();
-        let length: Option<usize> =
-            parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let octets = match length {
-            Some(length) if length > limit => None,
-            _ => to_bytes(body, limit).await.ok(),
-        };
-        let octets = octets.ok_or_else(|| {
-            // The client may still be sending, and would otherwise lose the response.
-            parts.extensions.get::<Lingering>().into_iter().for_each(Lingering::on);
-            Problem::new(ProblemCode::BodyTooLarge, format!("the body is longer than [api] body_size, {limit} octets"))
-        })?;
+        let octets = receive(request, api.body_size).await?;
+        parse(if octets.is_empty() { b"{}" } else { &octets }).map(Self)
+    }
+}
+
+/// Receives a body in JSON, which may be empty.
+async fn receive(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    let length: Option<usize> =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let octets = match length {
+        Some(length) if length > limit => None,
+        _ => to_bytes(body, limit).await.ok(),
+    };
+    let octets = octets.ok_or_else(|| {
+        // The client may still be sending, and would otherwise lose the response.
+        parts.extensions.get::<Lingering>().into_iter().for_each(Lingering::on);
+        Problem::new(ProblemCode::BodyTooLarge, format!("the body is longer than [api] body_size, {limit} octets"))
+    })?;
+    if !octets.is_empty() && !is_json(&parts.headers) {
+        let detail = "the content type of the body must be `application/json`";
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+    }
+    Ok(octets)
+}
+
+/// The fields of a request of the compatible API as text. Numbers and booleans may be strings or not; other values, null among them,
+/// are ignored. A query has no fields, so that no link or image of another site can control calls with the credentials of a browser.
+#[derive(Debug, Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl FromRequest<Arc<ApiState>> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<ApiState>) -> Result<Self, Problem> {
+        let octets = receive(request, api.body_size).await?;
         if octets.is_empty() {
-            return parse(b"{}").map(Self);
+            return Ok(Self::default());
         }
-        if !is_json(&parts.headers) {
-            let detail = "the content type of the body must be `application/json`";
-            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
-        }
-        parse(&octets).map(Self)
+        let object: BTreeMap<String, Value> = parse(&octets)?;
+        let text = |(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Number(number) => Some((name, number.to_string())),
+            Value::Bool(truth) => Some((name, truth.to_string())),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        Ok(Self(object.into_iter().filter_map(text).collect()))
+    }
+}
+
+impl Fields {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Returns these fields only.
+    pub(super) fn only(&self, names: &[&str]) -> Self {
+        let known = |name: &&str| Some(((*name).to_owned(), self.0.get(*name)?.clone()));
+        Self(names.iter().filter_map(known).collect())
     }
 }
 

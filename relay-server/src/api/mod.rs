@@ -12,6 +12,8 @@ mod actions;
 mod body;
 mod bridge;
 mod calls;
+mod compatible;
+mod cors;
 pub mod directory;
 mod openapi;
 mod page;
@@ -28,10 +30,11 @@ use crate::signaling_plane::{Gauges, PlaneInput};
 use access::Refusals;
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bridge::PlaneBridge;
 use core::time::Duration;
 use directory::CallDirectory;
@@ -50,6 +53,8 @@ pub struct ApiState {
     tokens: AcceptedTokens,
     basic_authentication: bool,
     body_size: usize,
+    /// The origin of pages that may use the compatible API.
+    allowed_origin: Option<HeaderValue>,
     request_timeout: Duration,
     bridge: PlaneBridge,
     directory: Arc<CallDirectory>,
@@ -73,6 +78,8 @@ impl ApiState {
         gauges: Arc<Gauges>,
         security_log: Arc<SecurityLog>,
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
+        let allowed_origin = Some(settings.api.allow_origin.as_str()).filter(|origin| !origin.is_empty());
+        let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
         let ApiSettings { basic_authentication, body_size, request_timeout, tokens, .. } = settings.api.clone();
         let mut tokens = tokens;
         let created = if tokens.is_empty() { Some(ApiToken::generate()?) } else { None };
@@ -84,6 +91,7 @@ impl ApiState {
             tokens: AcceptedTokens::new(tokens),
             basic_authentication,
             body_size,
+            allowed_origin,
             request_timeout,
             bridge: PlaneBridge::new(plane),
             directory,
@@ -109,6 +117,10 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/api/v1/registrations", get(sessions::registrations))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{id}", get(calls::get))
+        .route("/rest-api/call/find_all", both(compatible::find_all_calls))
+        .route("/rest-api/call/find", both(compatible::find_calls))
+        .route("/rest-api/connection/find_all", both(compatible::find_all_connections))
+        .route("/rest-api/connection/find", both(compatible::find_connections))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Read), access::require));
     let control = Router::new()
         .route("/api/v1/calls", post(calls::place))
@@ -118,13 +130,24 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/api/v1/calls/{id}/resume", post(actions::resume))
         .route("/api/v1/calls/{id}/transfer", post(actions::transfer))
         .route("/api/v1/calls/{id}/dtmf", post(actions::dtmf))
+        .route("/rest-api/call/startup", both(compatible::start_call))
+        .route("/rest-api/call/terminate", both(compatible::terminate_call))
+        .route("/rest-api/call/send_dtmf", both(compatible::send_dtmf))
+        .route("/rest-api/call/inject_sound", both(compatible::inject_sound))
+        .route("/rest-api/connection/terminate", both(compatible::terminate_connection))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Control), access::require));
     read.merge(control)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
         .layer(from_fn_with_state(Arc::clone(api), limit_time))
+        .layer(from_fn_with_state(Arc::clone(api), cors::allow_origin))
         .with_state(Arc::clone(api))
+}
+
+/// Accepts a request by GET and by POST, as the compatible API does.
+fn both<H: Handler<T, Arc<ApiState>>, T: 'static>(handler: H) -> MethodRouter<Arc<ApiState>> {
+    get(handler.clone()).post(handler)
 }
 
 /// The router of connections beyond the limits.

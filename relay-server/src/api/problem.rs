@@ -48,6 +48,8 @@ pub(super) enum ProblemCode {
     NotEstablished,
     /// The relay cannot do this yet.
     NotImplemented,
+    /// The relay cannot do this yet; the compatible API has no other status for it.
+    Unsupported,
     /// A result of the call model that does not belong to the request.
     InternalError,
     /// The relay is shutting down.
@@ -77,6 +79,7 @@ impl ProblemCode {
             Self::NotAlerting => (StatusCode::CONFLICT, "notAlerting", "Participant not being alerted"),
             Self::NotEstablished => (StatusCode::CONFLICT, "notEstablished", "Call not established"),
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "notImplemented", "Not implemented"),
+            Self::Unsupported => (StatusCode::INTERNAL_SERVER_ERROR, "unsupported", "Unsupported"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internalError", "Internal error"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shuttingDown", "Shutting down"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required"),

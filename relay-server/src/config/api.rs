@@ -13,6 +13,8 @@ pub struct ApiSettings {
     pub listen: Option<Vec<SocketAddr>>,
     /// Whether a token is also accepted as the password of HTTP Basic authentication.
     pub basic_authentication: bool,
+    /// The origin of pages that may use the compatible API (`Access-Control-Allow-Origin`); empty: none.
+    pub allow_origin: String,
     /// Maximum length of a request body, in octets.
     pub body_size: usize,
     /// Time limit for a request, including its body.
@@ -26,6 +28,7 @@ impl Default for ApiSettings {
         Self {
             listen: None,
             basic_authentication: false,
+            allow_origin: String::new(),
             body_size: 65_536,
             request_timeout: Duration::from_secs(10),
             tokens: BTreeMap::new(),

@@ -85,13 +85,14 @@ pub fn explain(settings: &Settings) -> String {
 }
 
 /// The lines of `[api]`.
-fn api(s: &ApiSettings) -> [(&'static str, String); 5] {
+fn api(s: &ApiSettings) -> [(&'static str, String); 6] {
     let listen = s.listen.as_ref().map_or("default address".to_owned(), |listen| some(listen, "off"));
     let tokens: Vec<String> = s.tokens.iter().map(|(name, entry)| format!("{name} ({})", entry.scope)).collect();
     let tokens = if tokens.is_empty() { "none: one is created at each start".to_owned() } else { tokens.join(", ") };
     [
         ("api.listen", listen),
         ("api.basic_authentication", if s.basic_authentication { "yes" } else { "no" }.to_owned()),
+        ("api.allow_origin", otherwise(&s.allow_origin, "none")),
         ("api.body_size", format!("{} octets", s.body_size)),
         ("api.request_timeout", seconds(s.request_timeout)),
         ("api.tokens", tokens),

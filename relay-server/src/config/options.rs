@@ -152,6 +152,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "latch_quiet", set!(sip.rtp_latch.quiet = given => given.duration()?)),
     option("api", "listen", set!(api.listen = given => Some(given.socket_addresses()?))),
     option("api", "basic_authentication", set!(api.basic_authentication = given => given.truth()?)),
+    option("api", "allow_origin", set!(api.allow_origin = given => header_value(given)?)),
     option("api", "body_size", set!(api.body_size = given => given.number(1_024, 16_777_216)?)),
     option("api", "request_timeout", set!(api.request_timeout = given => given.some_duration()?)),
 ];
