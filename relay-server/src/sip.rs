@@ -39,11 +39,13 @@ pub fn machine(
     let local = advertised(listening, public, discovered);
     let inside =
         Inside { networks: sip.local_networks.clone(), local: advertised(listening, Public::default(), discovered) };
+    let accounts = sip.accounts.iter();
+    let accounts = accounts.filter_map(|(login, account)| Some((login.clone(), account.account(sip.expires)?)));
     Ok(Sip {
         user_agent: user_agent(sip, demo, local, inside),
-        accounts: sip.accounts.iter().map(|(login, account)| (login.clone(), account.account(sip.expires))).collect(),
-        trunk: sip.trunk.is_given().then(|| Trunk {
-            account: Account { is_trunk: true, ..sip.trunk.account(sip.expires) },
+        accounts: accounts.collect(),
+        trunk: sip.trunk.account(sip.expires).map(|account| Trunk {
+            account: Account { is_trunk: true, ..account },
             numbers: sip.trunk_numbers.clone(),
             numbering: sip.trunk_numbering.clone(),
             asserts_identity: sip.trunk_asserts_identity,

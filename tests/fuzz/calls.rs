@@ -3,7 +3,7 @@
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sip::auth::Login;
-use offhook_sip::message::{HeaderName, Message, Method, Request, Response};
+use offhook_sip::message::{HeaderName, Message, Method, Request, Response, Uri};
 use offhook_sip::transport::{self, FlowId, Source, Transport};
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{
@@ -110,7 +110,7 @@ impl Stage {
             branches: 0,
         };
         let account = Account {
-            identity: Identity { name: None, uri: "sip:alice@192.0.2.2".to_owned() },
+            identity: Identity { name: None, uri: Uri::sip("alice", PEER.ip().into()) },
             login: Some(Login::new("alice", "secret")),
             registrar: None,
             route: Vec::new(),
@@ -246,7 +246,7 @@ impl Stage {
         let request = OutboundInvite {
             account: Some(AccountId(1)),
             from: None,
-            to: Destination::Uri("sip:bob@192.0.2.2".to_owned()),
+            to: Destination::Uri(Uri::sip("bob", PEER.ip().into())),
             offer: (script.below(2) == 0).then(|| self.body()),
             headers: Vec::new(),
             anonymous: false,
@@ -364,7 +364,7 @@ impl Stage {
             6 => Command::Offer { invite, body: some },
             7 => Command::AnswerOffer { invite, branch, body: some },
             8 => Command::RefuseOffer { invite, branch, status, reason: None },
-            9 => Command::Refer { invite, target: "sip:carol@192.0.2.2".to_owned(), replaces: None },
+            9 => Command::Refer { invite, target: Box::new(Uri::sip("carol", PEER.ip().into())), replaces: None },
             10 => Command::AnswerRefer { invite, status },
             _ => Command::NotifyRefer { invite, status, reason: "so".to_owned() },
         };

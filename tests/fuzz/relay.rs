@@ -14,6 +14,7 @@ use offhook_signaling::message::{
     Answer, CallId, CallMessage, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
+use offhook_sip::message::{Host, Uri};
 use offhook_sip::user_agent::io::{
     AccountId, BindingId, Body, Branch, Cause, Command, Event, Failure, Identity, InboundInvite, InviteId, Origin,
     Redirects, UserAgentSettings,
@@ -333,11 +334,11 @@ impl Stage {
         }
         let invite = InviteId::Inbound(self.next);
         self.invites.insert(invite);
-        let identity = |user: &str| Identity { name: None, uri: format!("sip:{user}@example.org") };
+        let identity = |user: &str| Identity { name: None, uri: uri_of(user) };
         let request = InboundInvite {
             origin,
             source: Ipv4Addr::LOCALHOST.into(),
-            request_uri: format!("sip:{}@relay.example", script.pick(&NAMES).unwrap_or_default()),
+            request_uri: uri_of(script.pick(&NAMES).unwrap_or_default()),
             from: identity("1003"),
             to: identity("alice"),
             called_party: None,
@@ -370,7 +371,7 @@ impl Stage {
             (6, body) => Event::Offer { invite, branch, body },
             (7, body) => Event::Refer {
                 invite,
-                target: script.pick(&NAMES).unwrap_or_default().to_owned(),
+                target: Box::new(uri_of(script.pick(&NAMES).unwrap_or_default())),
                 replaces: None,
                 replaced: other.filter(|_| body.is_some()),
                 referred_by: None,
@@ -435,4 +436,9 @@ impl Stage {
         assert!(self.relay.is_idle(), "nothing is left: {:?}", self.relay.counts());
         assert_eq!(self.relay.poll_timeout(), None);
     }
+}
+
+/// Returns the text as a URI, or the URI of a user with this name.
+fn uri_of(name: &str) -> Uri {
+    name.parse().unwrap_or_else(|_| Uri::sip(name, Host::Name("relay.example".to_owned())))
 }

@@ -1,218 +1,162 @@
-//! Names and addresses in the notations of pages, operators and SIP (RFC 3261 §19.1, §25.1).
+//! Addresses of callers and callees, in the notations of pages, operators and SIP (RFC 3261 §19.1, §25.1).
+
+mod server;
+
+pub use server::{InvalidServer, Server};
 
 use crate::config::LoginName;
-use core::fmt::{self, Write};
-use offhook_sip::message::{Host, Uri};
-use offhook_sip::transaction::layer::Destination;
-use offhook_sip::transport::Transport;
-use std::net::IpAddr;
+use core::fmt;
+use offhook_sip::message::{Host, SipUri, TelUri, Uri, unescaped};
+use serde::{Deserialize, Serialize};
 
-/// Longest address accepted from a page or a peer, in octets.
+/// Longest address of a page that is called at a SIP server, in octets.
 const MAX_ADDRESS: usize = 512;
 
-/// Returns the login in a callee that a page names: `bob`, `bob@host`, `sip:bob@host;transport=ws`, `"Bob"
-/// <sip:bob@host>`.
+/// The address of a caller or callee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The text that participants are shown.
+    text: String,
+    login: LoginName,
+    form: Form,
+}
+
+/// The parts of an address that a call through a SIP server needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Form {
+    /// A user of the caller's domain: a login, or a number without visual separators.
+    User(String),
+    /// A SIP URI, with a host.
+    Uri(Box<SipUri>),
+    /// The text is no valid address at a SIP server, but may contain a login of this relay.
+    LocalOnly,
+}
+
+impl Address {
+    /// Parses the notations of pages: `bob`, `+49 30 1`, `bob@host`, `sip:bob@host;transport=tcp`, `"Bob"
+    /// <sip:bob@host>`, `tel:+49-30-1`. Text that is not a valid address yields an address to which no call is routed,
+    /// unless it contains a login of this relay.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let written = without_display_name(text);
+        let form = if written.is_empty() || written.len() > MAX_ADDRESS { Form::LocalOnly } else { form_of(written) };
+        let login = match &form {
+            Form::Uri(uri) => login_of_sip(uri),
+            Form::User(_) | Form::LocalOnly => login_in(written),
+        };
+        Self { text: text.to_owned(), login, form }
+    }
+
+    /// Creates the address of a local user.
+    #[must_use]
+    pub fn of_login(login: LoginName) -> Self {
+        Self { text: login.0.clone(), form: Form::User(login.0.clone()), login }
+    }
+
+    /// Creates the address of a user of another host, which is shown with the host.
+    #[must_use]
+    pub fn of_foreign(login: LoginName, host: &Host) -> Self {
+        let text = format!("{}@{}", login.0, host.bare());
+        Self { text, form: Form::Uri(Box::new(SipUri::new(host.clone()).with_subscriber(&login.0))), login }
+    }
+
+    /// Returns the login that a call is for, if it is for a user of this relay.
+    #[must_use]
+    pub const fn login(&self) -> &LoginName {
+        &self.login
+    }
+
+    /// Returns the SIP URI of the address, if it has a host.
+    #[must_use]
+    pub const fn sip_uri(&self) -> Option<&SipUri> {
+        match &self.form {
+            Form::Uri(uri) => Some(uri),
+            Form::User(_) | Form::LocalOnly => None,
+        }
+    }
+
+    /// Returns the URI to call through a SIP server, with the server's `domain` for a name or number. Returns none if
+    /// the address is not valid there.
+    #[must_use]
+    pub fn uri_at(&self, domain: &Server) -> Option<SipUri> {
+        match &self.form {
+            Form::Uri(uri) => Some((**uri).clone()),
+            Form::User(user) => Some(domain.user(user)),
+            Form::LocalOnly => None,
+        }
+    }
+}
+
+/// Shows the address as it was written.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Uri> for Address {
+    fn from(uri: Uri) -> Self {
+        let text = uri.to_string();
+        let login = login_of(&uri);
+        let form = match uri {
+            Uri::Sip(uri) if uri.port() != Some(0) => Form::Uri(Box::new(uri)),
+            Uri::Tel(number) => form_of_number(&number),
+            Uri::Sip(_) | Uri::Other { .. } => Form::LocalOnly,
+        };
+        Self { text, login, form }
+    }
+}
+
+/// Returns the login that a URI names: its user part or number, or its host if it has no user.
 #[must_use]
-pub fn address_of_record(callee: &str) -> LoginName {
-    let without_scheme = split_scheme(inner(callee)).1;
-    let user = without_scheme.split(['@', ';', '?']).next().unwrap_or(without_scheme);
-    LoginName(unescape(user))
+pub fn login_of(uri: &Uri) -> LoginName {
+    match uri {
+        Uri::Sip(uri) => login_of_sip(uri),
+        Uri::Tel(number) => LoginName(number.written().to_owned()),
+        Uri::Other { .. } => LoginName(uri.to_string()),
+    }
+}
+
+fn login_of_sip(uri: &SipUri) -> LoginName {
+    LoginName(uri.subscriber().map_or_else(|| uri.host().to_string(), |user| user.into_owned()))
+}
+
+/// Returns the login in text that is not a SIP URI.
+fn login_in(text: &str) -> LoginName {
+    let name = if Uri::has_telephony_scheme(text) { text.split_once(':').map_or(text, |(_, rest)| rest) } else { text };
+    let user = name.split(['@', ';', '?']).next().unwrap_or(name);
+    LoginName(unescaped(user).into_owned())
+}
+
+fn form_of(text: &str) -> Form {
+    // Numbers may contain spaces as separators.
+    let without_spaces = || text.replace(' ', "");
+    match text.parse() {
+        Ok(uri @ (Uri::Sip(_) | Uri::Tel(_))) => Address::from(uri).form,
+        Err(_) if Uri::has_telephony_scheme(text) => match without_spaces().parse() {
+            Ok(Uri::Tel(number)) => form_of_number(&number),
+            Ok(Uri::Sip(_) | Uri::Other { .. }) | Err(_) => Form::LocalOnly,
+        },
+        Ok(Uri::Other { .. }) | Err(_) if text.contains('@') => {
+            let uri = format!("sip:{}", text.replace(' ', "%20"));
+            uri.parse().map_or(Form::LocalOnly, |uri| Address::from(Uri::Sip(uri)).form)
+        }
+        Ok(Uri::Other { .. }) | Err(_) => match format!("tel:{}", without_spaces()).parse() {
+            // In a name, a space is kept.
+            Ok(Uri::Tel(number)) if text.contains(' ') && !number.number().is_empty() => form_of_number(&number),
+            _ => Form::User(text.to_owned()),
+        },
+    }
+}
+
+/// Returns the form of a number, which may consist of visual separators only.
+fn form_of_number(number: &TelUri) -> Form {
+    Some(number.number()).filter(|number| !number.is_empty()).map_or(Form::LocalOnly, Form::User)
 }
 
 /// Returns the text between angle brackets, or the whole text without them.
-fn inner(address: &str) -> &str {
+fn without_display_name(address: &str) -> &str {
     address.rsplit_once('<').map_or(address, |(_, rest)| rest.split('>').next().unwrap_or(rest)).trim()
-}
-
-fn split_scheme(address: &str) -> (Option<&'static str>, &str) {
-    let schemes = ["sip", "sips", "tel"];
-    let found = schemes.into_iter().find_map(|scheme| {
-        let (name, rest) = address.split_once(':')?;
-        name.eq_ignore_ascii_case(scheme).then_some((Some(scheme), rest))
-    });
-    found.unwrap_or((None, address))
-}
-
-/// Returns the host of a SIP URI, in lower case, IPv6 without brackets; none for a `tel:` URI.
-#[must_use]
-pub fn host_of(uri: &str) -> Option<String> {
-    let (Some("sip" | "sips"), rest) = split_scheme(inner(uri)) else { return None };
-    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    let place = place.split([';', '?']).next().unwrap_or(place);
-    Server::parse(place).ok().map(|server| server.host)
-}
-
-/// Returns the host and port that a request for a URI is sent to (RFC 3263 §4), as the transaction layer parses them;
-/// none if it is not a SIP URI.
-#[must_use]
-pub fn next_hop_of(uri: &str) -> Option<(Host, Option<u16>)> {
-    let uri: Uri = uri.parse().ok()?;
-    match Destination::of_uri(uri.as_sip()?, None) {
-        Destination::Resolve { host, port, .. } => Some((host, port)),
-        Destination::Flow { .. } | Destination::Targets(_) => None,
-    }
-}
-
-/// Returns a name as the user part of a SIP URI, with escapes for characters that are not allowed there (RFC 3261
-/// §19.1.2).
-#[must_use]
-pub fn escape_user(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for octet in name.bytes() {
-        if octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,/".contains(&octet) {
-            escaped.push(char::from(octet));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(escaped, "%{octet:02X}");
-        }
-    }
-    escaped
-}
-
-fn unescape(user: &str) -> String {
-    let mut octets = Vec::with_capacity(user.len());
-    let mut rest = user.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|digits| core::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(octet) => {
-                octets.push(octet);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                octets.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(octets).unwrap_or_else(|_| user.to_owned())
-}
-
-/// Returns the URI to call for a callee that a page names: a URI unchanged, a name or number with the caller's
-/// `domain`. Returns none if that is no valid URI.
-#[must_use]
-pub fn callee_uri(callee: &str, domain: &Server) -> Option<String> {
-    let written = inner(callee);
-    if written.is_empty() || written.len() > MAX_ADDRESS {
-        return None;
-    }
-    let uri = match split_scheme(written) {
-        (Some("tel"), number) => return telephone_uri(number, domain),
-        (Some(scheme), rest) => format!("{scheme}:{rest}"),
-        (None, name) if name.contains('@') => format!("sip:{name}"),
-        // Numbers may contain spaces as separators; in a name, a space is kept.
-        (None, name) if name.contains(' ') && telephone_uri(name, domain).is_some() => {
-            return telephone_uri(name, domain);
-        }
-        (None, name) => format!("sip:{}@{domain}", escape_user(name)),
-    };
-    let is_clean = uri.bytes().all(|octet| octet.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&octet));
-    (is_clean && host_of(&uri).is_some()).then_some(uri)
-}
-
-/// Returns a telephone number as the user part of a SIP URI (RFC 3261 §19.1.6), because some servers reject `tel:`.
-fn telephone_uri(number: &str, domain: &Server) -> Option<String> {
-    let digits: String = number
-        .split(';')
-        .next()
-        .unwrap_or(number)
-        .chars()
-        .filter(|character| !matches!(character, '-' | '.' | '(' | ')' | ' '))
-        .collect();
-    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '*' | '#'));
-    is_number.then(|| format!("sip:{}@{domain}", escape_user(&digits)))
-}
-
-/// A SIP server in the notation of the settings: `host`, `host:port`, `sip:host:port;transport=tcp`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Name or address, in lower case, IPv6 without brackets.
-    pub host: String,
-    /// The port, if it is not the default one.
-    pub port: Option<u16>,
-    /// The transport, if it is given.
-    pub transport: Option<Transport>,
-    /// `sips:`
-    pub secure: bool,
-}
-
-/// The error for a text that is not a server's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoServer;
-
-impl Server {
-    /// Parses a server's address.
-    ///
-    /// # Errors
-    /// [`NoServer`] if it is not a host name or address, the port is invalid, or the relay does not support the
-    /// transport.
-    pub fn parse(text: &str) -> Result<Self, NoServer> {
-        let (scheme, rest) = split_scheme(inner(text));
-        let mut parameters = rest.split(';');
-        let place = parameters.next().unwrap_or(rest);
-        let (host, port) = split_port(place).ok_or(NoServer)?;
-        let secure = scheme == Some("sips");
-        let mut transport = None;
-        for parameter in parameters {
-            if let Some(("transport", name)) = parameter.split_once('=') {
-                let known = name.parse().ok().filter(|t| matches!(t, Transport::Udp | Transport::Tcp | Transport::Tls));
-                transport = Some(known.ok_or(NoServer)?);
-            }
-        }
-        let default = transport.map_or(if secure { 5061 } else { 5060 }, Transport::default_port);
-        Ok(Self { host, port: port.filter(|port| *port != default), transport, secure })
-    }
-
-    /// Returns the host in the form of SIP messages.
-    #[must_use]
-    pub fn named_host(&self) -> Host {
-        self.host.parse::<IpAddr>().map_or_else(|_| Host::Name(self.host.clone()), Host::Address)
-    }
-
-    /// Returns the URI for a `Route` (RFC 3261 §20.34) of a loose router.
-    #[must_use]
-    pub fn route(&self) -> String {
-        format!("{};lr", self.uri())
-    }
-
-    /// Returns the URI of the server itself, with its transport.
-    #[must_use]
-    pub fn uri(&self) -> String {
-        let scheme = if self.secure { "sips" } else { "sip" };
-        let transport = self.transport.map(|transport| transport.name().to_ascii_lowercase());
-        let transport = transport.map(|name| format!(";transport={name}")).unwrap_or_default();
-        format!("{scheme}:{self}{transport}")
-    }
-}
-
-/// Host and port in the form of a URI.
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        write!(f, "{open}{}{close}{port}", self.host)
-    }
-}
-
-fn split_port(place: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = match place.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, rest) = bracketed.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (address, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-        }
-        None => match place.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (place, None),
-        },
-    };
-    let port = match port {
-        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
-        None => None,
-    };
-    let is_name = |host: &str| host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-.".contains(&octet));
-    let fits = !host.is_empty() && host.len() <= 253 && (is_name(host) || place.starts_with('['));
-    fits.then(|| (host.to_ascii_lowercase(), port))
 }
 
 #[cfg(test)]

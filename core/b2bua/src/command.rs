@@ -1,10 +1,12 @@
 //! Commands to calls, from browsers, SIP endpoints and the application, and their results.
 
+use crate::address::Address;
 use crate::call::{CallKey, DtmfMethod, JsonText, SessionId};
 use core::fmt;
 use offhook_media::command::LegKey;
 use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::message::CallId;
+use offhook_sip::message::Uri;
 use serde::{Deserialize, Serialize};
 
 /// A participant of a call: the call, and its leg there.
@@ -50,7 +52,7 @@ pub enum CallCommand {
         /// The transferor.
         at: CallRef,
         /// The target.
-        target: String,
+        target: Address,
         /// Additions of a SIP endpoint's REFER to the call to the target.
         refer: ReferOptions,
     },
@@ -80,7 +82,7 @@ pub struct NewCall {
     /// The identifier of the call in that session.
     pub call_id: CallId,
     /// The callee.
-    pub callee: String,
+    pub callee: Address,
     /// The caller's display name, if it has one.
     pub visible_name: Option<String>,
     /// The caller's offer.
@@ -99,7 +101,7 @@ pub struct NewCall {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReferOptions {
     /// The transferor's `Referred-By` (RFC 3892).
-    pub referred_by: Option<String>,
+    pub referred_by: Option<Uri>,
     /// The dialog that the call replaces (RFC 3891).
     pub replaces: Option<String>,
 }

@@ -9,6 +9,7 @@ use super::views::CallJson;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use offhook_b2bua::address::Address;
 use offhook_b2bua::call::{DtmfMethod, LegProgress, ParticipantRole, ParticipantSnapshot};
 use offhook_b2bua::command::{CallCommand, CallRef, CommandError, Digits, ReferOptions};
 use serde::Deserialize;
@@ -190,6 +191,7 @@ pub(super) async fn transfer(acting: Acting, JsonBody(body): JsonBody<TransferRe
         let at = at(call, &participant)?;
         match (target, other_call) {
             (Some(target), None) if other_participant.is_none() && !target.is_empty() => {
+                let target = Address::parse(&target);
                 Ok(CallCommand::TransferBlind { at, target, refer: ReferOptions::default() })
             }
             (None, Some(other)) => {

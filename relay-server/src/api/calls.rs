@@ -11,6 +11,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use offhook_b2bua::address::Address;
 use offhook_b2bua::call::{CallKey, SessionId};
 use offhook_b2bua::command::{Accepted, CallCommand, NewCall};
 use serde::Deserialize;
@@ -128,7 +129,7 @@ pub(super) async fn place(
     let new_call = NewCall {
         session,
         call_id: call_id.as_str().into(),
-        callee,
+        callee: Address::parse(&callee),
         visible_name,
         sdp,
         custom: None,

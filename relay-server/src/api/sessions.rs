@@ -146,7 +146,7 @@ impl From<AccountSnapshot<'_>> for AccountJson {
     fn from(account: AccountSnapshot<'_>) -> Self {
         Self {
             id: account.id.0.to_string(),
-            uri: account.uri.to_owned(),
+            uri: account.uri.to_string(),
             is_trunk: account.is_trunk,
             is_configured: account.is_configured,
             state: match account.registration {

@@ -1,20 +1,20 @@
 //! Options of accounts at SIP servers, `[[sip.accounts]]` and `[sip.trunk]`.
 
-use super::sip::is_host_name;
+use super::sip::is_host;
 use super::value::Given;
 use core::time::Duration;
 use offhook_sip::auth::{Login, Secret};
+use offhook_sip::message::{SipUri, Uri};
 use offhook_sip::subnet::Subnet;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// An account as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSettings {
-    /// `sip:alice@example.org`.
-    pub uri: String,
+    /// The address of record, `sip:alice@example.org`; none: there is no account.
+    pub uri: Option<SipUri>,
     /// The display name.
     pub name: String,
     /// User name for digest authentication; empty: the user of `uri`.
@@ -23,14 +23,14 @@ pub struct AccountSettings {
     pub password: Option<Secret>,
     /// The file that the password was read from.
     pub password_file: Option<PathBuf>,
-    /// The registrar; empty: the domain of `uri`.
-    pub registrar: String,
+    /// The registrar; none: the domain of `uri`.
+    pub registrar: Option<SipUri>,
     /// Whether to register.
     pub register: bool,
     /// Interval until the registration is retried after the first rejection.
     pub retry_interval: Duration,
     /// Proxies that requests are routed through.
-    pub proxy: Vec<String>,
+    pub proxy: Vec<SipUri>,
     /// The transport if neither the URI nor DNS determines it.
     pub transport: Option<Transport>,
     /// Interval of OPTIONS requests to its server if it does not register; zero: never.
@@ -44,12 +44,12 @@ pub struct AccountSettings {
 impl Default for AccountSettings {
     fn default() -> Self {
         Self {
-            uri: String::new(),
+            uri: None,
             name: String::new(),
             username: String::new(),
             password: None,
             password_file: None,
-            registrar: String::new(),
+            registrar: None,
             register: true,
             retry_interval: Duration::from_secs(60),
             proxy: Vec::new(),
@@ -65,20 +65,22 @@ impl AccountSettings {
     /// Whether the account is configured.
     #[must_use]
     pub const fn is_given(&self) -> bool {
-        !self.uri.is_empty()
+        self.uri.is_some()
     }
 
-    /// Returns the account for the user agent. The relay machine generates its `contact_user`.
+    /// Returns the account for the user agent, if it is configured. The relay machine generates its `contact_user`.
     #[must_use]
-    pub fn account(&self, expires: Duration) -> Account {
-        let (scheme, user, domain) = parts(&self.uri).unwrap_or(("sip", "", ""));
-        let username = if self.username.is_empty() { user } else { &self.username };
+    pub fn account(&self, expires: Duration) -> Option<Account> {
+        let uri = self.uri.as_ref()?;
+        let user = uri.user().unwrap_or_default();
+        let username = if self.username.is_empty() { &*user } else { &self.username };
         let password = self.password.as_ref();
-        let registrar = if self.registrar.is_empty() { format!("{scheme}:{domain}") } else { self.registrar.clone() };
-        Account {
-            identity: Identity { name: (!self.name.is_empty()).then(|| self.name.clone()), uri: self.uri.clone() },
+        let domain = || SipUri::new(uri.host().clone()).with_port(uri.port()).with_secure(uri.is_secure());
+        let name = (!self.name.is_empty()).then(|| self.name.clone());
+        Some(Account {
+            identity: Identity { name, uri: Uri::Sip(uri.clone()) },
             login: password.map(|password| Login::new(username, password.reveal())),
-            registrar: self.register.then_some(registrar),
+            registrar: self.register.then(|| self.registrar.clone().unwrap_or_else(domain)),
             route: self.proxy.clone(),
             transport: self.transport,
             expires,
@@ -89,7 +91,7 @@ impl AccountSettings {
             persists: true,
             retry_interval: self.retry_interval,
             contact_user: String::new(),
-        }
+        })
     }
 
     /// Sets one option. The error states the allowed values. `None`: there is no such option.
@@ -158,31 +160,30 @@ fn text(given: &Given) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn address_of_record(given: &Given) -> Result<String, String> {
-    let uri = text(given)?;
-    match parts(&uri) {
-        Some((_, user, _)) if !user.is_empty() => Ok(uri),
-        None if uri.is_empty() => Ok(uri),
-        _ => Err(format!("`{uri}` is not an address of record: use a form like `sip:alice@example.org`")),
+fn address_of_record(given: &Given) -> Result<Option<SipUri>, String> {
+    let text = text(given)?;
+    match sip_uri(&text) {
+        Some(uri) if uri.user().is_some() => Ok(Some(uri)),
+        None if text.is_empty() => Ok(None),
+        _ => Err(format!("`{text}` is not an address of record: use a form like `sip:alice@example.org`")),
     }
 }
 
-fn registrar(given: &Given) -> Result<String, String> {
-    let uri = text(given)?;
-    match parts(&uri) {
-        Some((_, "", _)) => Ok(uri),
-        None if uri.is_empty() => Ok(uri),
-        _ => Err(format!("`{uri}` is not a registrar URI: use its domain, like `sip:example.org`")),
+fn registrar(given: &Given) -> Result<Option<SipUri>, String> {
+    let text = text(given)?;
+    match sip_uri(&text) {
+        Some(uri) if uri.user().is_none() => Ok(Some(uri)),
+        None if text.is_empty() => Ok(None),
+        _ => Err(format!("`{text}` is not a registrar URI: use its domain, like `sip:example.org`")),
     }
 }
 
-fn proxies(given: &Given) -> Result<Vec<String>, String> {
-    let proxy = |uri: String| match parts(&uri) {
+fn proxies(given: &Given) -> Result<Vec<SipUri>, String> {
+    let proxy = |text: String| match sip_uri(&text) {
         // Without `lr`, the proxy would be a strict router as in RFC 2543 (RFC 3261 §16.12).
-        Some((_, _, _)) if uri.contains(";lr") => Ok(uri),
-        Some((_, _, _)) => Ok(format!("{uri};lr")),
+        Some(uri) => Ok(uri.with_flag("lr")),
         None => {
-            Err(format!("`{uri}` is not a proxy URI: use a form like `sip:proxy.example.org` or `sip:192.0.2.7:5080`"))
+            Err(format!("`{text}` is not a proxy URI: use a form like `sip:proxy.example.org` or `sip:192.0.2.7:5080`"))
         }
     };
     given.words().into_iter().map(proxy).collect()
@@ -229,25 +230,8 @@ fn called_number(given: &Given) -> Result<Vec<CalledNumberSource>, String> {
     }
 }
 
-/// Scheme, user and host (with port) of a SIP URI, if it looks like one.
-fn parts(uri: &str) -> Option<(&str, &str, &str)> {
-    let (scheme, rest) = uri.split_once(':')?;
-    if !matches!(scheme, "sip" | "sips") || uri.contains([' ', '<', '>', '"', ',']) {
-        return None;
-    }
-    let whole = rest.split([';', '?']).next()?;
-    let (user, host) = whole.rsplit_once('@').unwrap_or(("", whole));
-    is_host_port(host).then_some((scheme, user, host))
-}
-
-fn is_host_port(text: &str) -> bool {
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
-    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        let is_address = host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6());
-        return is_address && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
-    }
-    match text.split_once(':') {
-        Some((host, port)) => is_host_name(host) && is_port(port),
-        None => is_host_name(text),
-    }
+/// Parses a SIP URI with a valid host.
+fn sip_uri(text: &str) -> Option<SipUri> {
+    let uri: SipUri = text.parse().ok()?;
+    (is_host(uri.host()) && uri.port() != Some(0) && !text.contains(['"', ','])).then_some(uri)
 }

@@ -7,6 +7,7 @@ use core::fmt::Debug;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::Latching;
+use offhook_sip::message::SipUri;
 use offhook_sip::user_agent::io::{CalledNumberSource, Redirects};
 use std::path::PathBuf;
 
@@ -215,15 +216,15 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
     let t = &s.trunk;
     let password = if t.password.is_some() { "given" } else { "none" };
     vec![
-        ("sip.trunk.uri", otherwise(&t.uri, "no trunk")),
+        ("sip.trunk.uri", given(t.uri.as_ref(), "no trunk")),
         ("sip.trunk.name", otherwise(&t.name, "none")),
         ("sip.trunk.username", otherwise(&t.username, "the user of its uri")),
         ("sip.trunk.password", password.to_owned()),
         ("sip.trunk.password_file", path(&t.password_file, "none")),
-        ("sip.trunk.registrar", otherwise(&t.registrar, "the domain of its uri")),
+        ("sip.trunk.registrar", given(t.registrar.as_ref(), "the domain of its uri")),
         ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
         ("sip.trunk.retry_interval", seconds(t.retry_interval)),
-        ("sip.trunk.proxy", some(&t.proxy, "none")),
+        ("sip.trunk.proxy", some(&t.proxy.iter().map(SipUri::to_string).collect::<Vec<_>>(), "none")),
         ("sip.trunk.transport", t.transport.map_or("from DNS, else udp".to_owned(), |transport| transport.to_string())),
         (
             "sip.trunk.options_interval",
@@ -237,6 +238,10 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.trunk.national_prefix", otherwise(&s.trunk_numbering.national_prefix, "none")),
         ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
     ]
+}
+
+fn given(uri: Option<&SipUri>, otherwise: &str) -> String {
+    uri.map_or_else(|| otherwise.to_owned(), SipUri::to_string)
 }
 
 fn called_number(order: &[CalledNumberSource]) -> String {

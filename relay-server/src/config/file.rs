@@ -80,7 +80,8 @@ fn apply_sip_accounts(
                 .error(entry.span(), "`login` is missing: set it to the login in [accounts] that uses this account"));
         };
         if let Some(double) = settings.sip.accounts.insert(login.clone(), account) {
-            let problem = format!("`{}` already has an account, `{}`", login.0, double.uri);
+            let uri = double.uri.map(|uri| format!(", `{uri}`")).unwrap_or_default();
+            let problem = format!("`{}` already has an account{uri}", login.0);
             return Err(source.error(entry.span(), problem));
         }
     }

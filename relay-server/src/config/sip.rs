@@ -9,6 +9,7 @@ use core::time::Duration;
 use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Numbering, Pattern, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
+use offhook_sip::message::{Host, SipUri};
 use offhook_sip::subnet::Subnet;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::Redirects;
@@ -296,20 +297,16 @@ fn listed_server(word: &str) -> Result<ListedServer, String> {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(ListedServer { host: address.to_canonical().to_string(), port: None });
     }
-    let (host, port) = match word.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?)),
-        None => (word, None),
-    };
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    if let Ok(address) = bracketed.unwrap_or(host).parse::<IpAddr>() {
-        let fits = address.is_ipv4() || bracketed.is_some();
-        return fits.then(|| ListedServer { host: address.to_canonical().to_string(), port }).ok_or_else(wrong);
-    }
-    if !is_host_name(host) {
+    let uri: SipUri = format!("sip:{word}").parse().map_err(|_| wrong())?;
+    let is_bare = uri.user().is_none() && !uri.has_parameters() && uri.port() != Some(0);
+    if !is_bare || !is_host(uri.host()) {
         return Err(wrong());
     }
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    Ok(ListedServer { host, port })
+    let host = match uri.host() {
+        Host::Address(address) => address.to_canonical().to_string(),
+        Host::Name(name) => name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(),
+    };
+    Ok(ListedServer { host, port: uri.port() })
 }
 
 /// A host name, or empty.
@@ -458,9 +455,17 @@ fn verifier(text: &str) -> Result<Verifier, String> {
 pub const HASHES: [(&str, Hash, usize); 3] =
     [("md5", Hash::Md5, 32), ("sha-256", Hash::Sha256, 64), ("sha-512-256", Hash::Sha512_256, 64)];
 
+/// Whether `host` is an address or a valid name.
+pub(super) fn is_host(host: &Host) -> bool {
+    match host {
+        Host::Address(_) => true,
+        Host::Name(name) => is_host_name(name),
+    }
+}
+
 /// Whether `text` is a host name of letters, digits, hyphens and dots (RFC 3261 §25.1). Underscores are accepted, because they occur in
 /// practice.
-pub(super) fn is_host_name(text: &str) -> bool {
+fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.len() <= 63 && label.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
     };

@@ -5,10 +5,12 @@ use super::dtmf::DtmfMethod;
 use super::event::CallEvent;
 use super::participant::{Participant, SipResources};
 use super::peer::RemoteOffer;
+use crate::address::Address;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io as sip;
 
 use std::net::IpAddr;
@@ -61,7 +63,7 @@ pub enum Input {
         /// The leg of the browser.
         leg: LegKey,
         /// The URI to call.
-        target: String,
+        target: Uri,
         /// The action if the peer refuses the REFER.
         fallback: Fallback,
     },
@@ -200,7 +202,7 @@ pub enum Fallback {
     /// The relay calls the target.
     CallTarget {
         /// The target.
-        target: String,
+        target: Address,
     },
     /// The relay bridges the remote participants of two calls.
     Join {
@@ -237,7 +239,7 @@ pub enum Output {
         /// The fork that was redirected.
         leg: LegKey,
         /// The contacts, best first.
-        contacts: Vec<String>,
+        contacts: Vec<Uri>,
     },
     /// RTP ports that the call no longer uses.
     FreePorts(Vec<PortPair>),

@@ -2,6 +2,7 @@
 
 use super::hold::Hold;
 use super::peer::Peer;
+use crate::address::Address;
 use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
 use offhook_sdp::section::Section;
@@ -96,9 +97,9 @@ pub struct Participant {
     /// The participant received the call.
     pub incoming: bool,
     /// The caller, as shown to the participant.
-    pub caller: String,
+    pub caller: Address,
     /// The callee, as shown to the participant.
-    pub callee: String,
+    pub callee: Address,
     /// The caller's display name.
     pub visible_name: String,
     /// The application data of the caller's page.

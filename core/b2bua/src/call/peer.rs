@@ -25,6 +25,7 @@ use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{ExtraLine, LocalDescriptions, SipDescription};
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::{AccountId, Branch, InviteId, OutboundInvite};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -47,7 +48,7 @@ pub struct PeerSetup {
     /// The account of the call, outbound or inbound.
     pub account: Option<AccountId>,
     /// The URI of the peer.
-    pub uri: String,
+    pub uri: Uri,
     /// The first state of the dialog.
     pub dialog: PeerDialog,
     /// The relay's RTP ports.
@@ -107,7 +108,7 @@ impl Peer {
 
     /// Returns the URI of the peer.
     #[must_use]
-    pub fn uri(&self) -> &str {
+    pub const fn uri(&self) -> &Uri {
         &self.dialog.uri
     }
 

@@ -6,7 +6,6 @@ use super::forking::{Forking, end_forks};
 use super::participant::{Alerting, Caller, End, Participant};
 use super::ringing::Ringing;
 use super::{Output, State};
-use crate::address::address_of_record;
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -19,7 +18,7 @@ const MOST: u8 = 5;
 impl Ringing {
     /// Returns whether a callee is alerted under this name.
     pub(super) fn is_alerting_login(&self, login: &LoginName) -> bool {
-        self.forking.forks.iter().any(|fork| address_of_record(&fork.participant.callee) == *login)
+        self.forking.forks.iter().any(|fork| fork.participant.callee.login() == login)
     }
 
     /// Requests the targets of a redirect. Returns false if the relay does not follow it.

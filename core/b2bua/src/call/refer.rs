@@ -11,6 +11,7 @@ use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub(super) struct Referral {
 
 impl Established {
     /// Requests the SIP endpoint at the other side of a browser to call the target.
-    pub(super) fn refer(&mut self, leg: LegKey, target: String, fallback: Fallback, cx: &mut Context) {
+    pub(super) fn refer(&mut self, leg: LegKey, target: Uri, fallback: Fallback, cx: &mut Context) {
         let Some(by) = self.side(leg) else { return };
         if self.handover.is_some() {
             // Only one transfer at a time: the first one continues.
@@ -35,7 +36,7 @@ impl Established {
             Fallback::CallTarget { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
-        cx.sip(SipCommand::Refer { invite: peer.invite(), target, replaces });
+        cx.sip(SipCommand::Refer { invite: peer.invite(), target: Box::new(target), replaces });
         self.handover = Some(Handover::Referral(Referral { by, fallback }));
         cx.report(CallEvent::TransferStarted { by: leg });
     }

@@ -52,8 +52,8 @@ pub(super) fn place(
     cx.report(CallEvent::Placed {
         caller: caller.leg,
         endpoint: caller.endpoint(),
-        from: caller.caller.clone(),
-        to: caller.callee.clone(),
+        from: caller.caller.to_string(),
+        to: caller.callee.to_string(),
     });
     let (offer, targets) = match (offer, targets) {
         (Ok(offer), Ok(targets)) => (offer, targets),

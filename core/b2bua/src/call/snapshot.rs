@@ -144,8 +144,8 @@ fn snapshot(participant: &Participant, role: ParticipantRole, progress: LegProgr
         is_holding: false,
         endpoint: participant.endpoint(),
         browser: participant.browser().map(|browser| (browser.session, CallId(String::new()))),
-        caller: caller.clone(),
-        callee: callee.clone(),
+        caller: caller.to_string(),
+        callee: callee.to_string(),
         visible_name: visible_name.clone(),
         is_incoming: *incoming,
     }

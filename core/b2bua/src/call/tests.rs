@@ -6,6 +6,7 @@ use super::{
     Browser, Call, DirectMediaStep, DtmfMethod, Input, JsonText, LegMaker, Output, Participant, RelaySide, SessionId,
     Setup, Side,
 };
+use crate::address::Address;
 use crate::presenter::tests::PresentedCall;
 use crate::relay::tests::{OFFER, answer_sdp};
 use core::time::Duration;
@@ -26,8 +27,8 @@ fn participant(leg: LegKey) -> Participant {
         leg,
         address: if leg == CALLER { "alice".into() } else { "bob".into() },
         incoming: leg != CALLER,
-        caller: "alice".into(),
-        callee: "bob".into(),
+        caller: Address::parse("alice"),
+        callee: Address::parse("bob"),
         visible_name: "Alice".into(),
         custom: None,
         anonymous: false,
@@ -169,7 +170,10 @@ fn order(output: Output) -> String {
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => sip::describe_command(&command),
-        Output::Redirected { leg, contacts } => format!("redirected {} to {}", leg.0, contacts.join(" ")),
+        Output::Redirected { leg, contacts } => {
+            let contacts: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+            format!("redirected {} to {}", leg.0, contacts.join(" "))
+        }
         Output::FreePorts(ports) => format!("free {}", ports.len()),
         Output::ReferRefused { leg, .. } => format!("do it here {}", leg.0),
         Output::Release { leg, .. } => format!("left {}", leg.0),

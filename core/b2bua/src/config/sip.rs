@@ -1,7 +1,6 @@
 //! Configuration of SIP: servers, accounts, phones, and their media.
 
 use super::{LoginName, Numbering, Pattern};
-use crate::address::next_hop_of;
 use core::time::Duration;
 pub use offhook_sip::user_agent::destinations::{Destinations, ListedServer, Servers};
 use offhook_sip::user_agent::io::{Account, UserAgentSettings};
@@ -105,11 +104,8 @@ impl Sip {
     /// Permits requests for the operator's accounts and trunk to the servers that these name.
     pub fn admit_configured(&mut self) {
         let accounts = self.accounts.values().chain(self.trunk.as_ref().map(|trunk| &trunk.account));
-        let uris = accounts.flat_map(|account| {
-            account.route.iter().chain(&account.registrar).chain(core::iter::once(&account.identity.uri))
-        });
-        for (host, _) in uris.filter_map(|uri| next_hop_of(uri)) {
-            self.user_agent.destinations.add_configured(&host);
+        for uri in accounts.flat_map(Account::server_uris) {
+            self.user_agent.destinations.add_configured(&uri.next_hop());
         }
     }
 }

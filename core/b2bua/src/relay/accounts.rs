@@ -108,7 +108,7 @@ impl Relay {
     /// The server has accepted or refused the login of a page: this counts for the addresses that use it.
     fn count_login(&mut self, id: AccountId, matches: bool, now: Time) {
         let Some(account) = self.accounts.get(id).filter(|account| !account.is_configured()) else { return };
-        let uri = account.settings().identity.uri.clone();
+        let uri = account.settings().identity.uri.to_string();
         let address = |session: &SessionId| self.clients.get(*session).map(Session::address);
         let addresses: BTreeSet<IpAddr> = account.sessions().iter().filter_map(address).collect();
         for address in addresses {

@@ -6,8 +6,10 @@ use super::participants::{Alert, CallPlan};
 use super::port_shares::Payer;
 use super::routing::Target;
 use super::{Relay, headers};
+use crate::address::Address;
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
+use crate::config::LoginName;
 use crate::io::ConnectionId;
 use crate::presenter::{self, ClientMethod};
 use offhook_clock::Time;
@@ -41,6 +43,7 @@ impl Relay {
             ClientMessage::Unhold(id) => self.on_call(session, &id, now, |at| CallCommand::Resume { at }),
             ClientMessage::SendDtmf { call_id, kind, digits } => self.send_dtmf(session, &call_id, kind, &digits, now),
             ClientMessage::Transfer { call_id, target } => {
+                let target = Address::parse(&target);
                 self.on_call_with(session, &call_id, now, |relay, at| match relay.call_with(session, &target, at) {
                     Some(other) => CallCommand::TransferAttended { at, other },
                     None => CallCommand::TransferBlind { at, target, refer: ReferOptions::default() },
@@ -162,13 +165,11 @@ impl Relay {
         let alert = Alert {
             is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
-            caller,
-            callee,
             custom,
             headers,
             anonymous,
             lines,
-            ..Alert::default()
+            ..Alert::new(Address::of_login(LoginName(caller)), callee)
         };
         let targets = if self.calls.count_of_session(session) >= self.config.max_calls_per_session {
             Err(EndReason::Overloaded)
@@ -250,6 +251,7 @@ impl Relay {
 
 fn new_call(session: SessionId, request: message::CallMessage) -> NewCall {
     let message::CallMessage { call_id, callee, visible_name, sdp, custom, sip_sdp, sip_headers, .. } = request;
+    let callee = Address::parse(&callee);
     let (headers, anonymous) = headers::of_page(&sip_headers);
     let (custom, lines) = (custom.map(JsonText), Alert::lines_of_page(&sip_sdp));
     NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines }

@@ -7,11 +7,11 @@
 
 use super::Relay;
 use super::routing::{Source, Target};
-use crate::address::address_of_record;
+use crate::address::Address;
 
 impl Relay {
     /// Returns whether the SIP peer of an established call may transfer it to `target`.
-    pub(super) fn may_refer(&self, source: &Source, target: &str) -> bool {
+    pub(super) fn may_refer(&self, source: &Source, target: &Address) -> bool {
         match source {
             Source::Stranger => false,
             Source::Account(account) if self.accounts.is_operators(*account) => self.may_forward_to(target),
@@ -30,22 +30,24 @@ impl Relay {
     }
 
     /// Returns whether a call from `source` may be redirected to `targets`.
-    pub(super) fn may_redirect(&self, source: &Source, contact: &str, targets: &[Target]) -> bool {
+    pub(super) fn may_redirect(&self, source: &Source, contact: &Address, targets: &[Target]) -> bool {
         let leaves = targets.iter().any(|target| matches!(target, Target::Uri { .. }));
         !leaves || self.may_refer(source, contact)
     }
 
-    fn may_forward_to(&self, target: &str) -> bool {
-        let user = address_of_record(target).0;
-        self.config.sip.iter().flat_map(|config| &config.forward_to).any(|pattern| pattern.matches(&user))
+    fn may_forward_to(&self, target: &Address) -> bool {
+        let user = &target.login().0;
+        self.config.sip.iter().flat_map(|config| &config.forward_to).any(|pattern| pattern.matches(user))
     }
 
     /// Returns the address to call for a transfer or redirect target: at an operator's account only the number, at the
     /// account's server.
-    pub(super) fn dialed(&self, source: &Source, target: &str) -> String {
+    pub(super) fn dialed(&self, source: &Source, target: &Address) -> Address {
         match source {
-            Source::Account(account) if self.accounts.is_operators(*account) => address_of_record(target).0,
-            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Stranger => target.to_owned(),
+            Source::Account(account) if self.accounts.is_operators(*account) => {
+                Address::of_login(target.login().clone())
+            }
+            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Stranger => target.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::headers::{self, custom_of};
 use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
-use crate::address::{address_of_record, host_of};
+use crate::address::{Address, login_of};
 use crate::call::{self, CallKey, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
@@ -74,9 +74,12 @@ impl Relay {
             return;
         }
         let Identity { uri, .. } = request.asserted.as_ref().unwrap_or(&request.from);
-        let full = host_of(uri).map_or_else(|| uri.clone(), |host| format!("{}@{host}", alert.caller));
-        if alert.visible_name == alert.caller || self.is_user(&LoginName(alert.visible_name.clone())) {
-            alert.visible_name.clone_from(&full);
+        let full = match uri.host() {
+            Some(host) => Address::of_foreign(alert.caller.login().clone(), host),
+            None => Address::from(uri.clone()),
+        };
+        if alert.visible_name == alert.caller.to_string() || self.is_user(&LoginName(alert.visible_name.clone())) {
+            alert.visible_name = full.to_string();
         }
         alert.caller = full;
     }
@@ -169,29 +172,31 @@ impl Relay {
         };
         let (uri, source) = (request.from.uri.clone(), Some(request.source));
         let is_unknown = request.origin == Origin::Unknown;
-        let diverted_by = request.diverted_by.iter().map(|by| address_of_record(&by.uri).0).collect();
+        let diverted_by = request.diverted_by.iter().map(|by| login_of(&by.uri).0).collect();
         let dialog = PeerDialog::Inbound;
         PeerPlan { invite, account, uri, dialog, source, media, is_unknown, diverted_by, phone: None }
     }
 
     /// Returns the called account, if there is one, the callee's name, and the targets.
-    fn called(&self, request: &InboundInvite) -> (Option<AccountId>, String, Result<Vec<Target>, EndReason>) {
+    fn called(&self, request: &InboundInvite) -> (Option<AccountId>, Address, Result<Vec<Target>, EndReason>) {
+        let requested = || Address::from(request.request_uri.clone());
         match &request.origin {
             Origin::Account(account) if self.accounts.is_trunk(*account) => {
                 let login = self.called_login(request);
                 let targets = self.route_here(&Source::Account(*account), &login);
-                (Some(*account), login.0, targets)
+                (Some(*account), Address::of_login(login), targets)
             }
             Origin::Account(account) => {
-                let callee = address_of_record(&request.to.uri).0;
+                let callee = Address::of_login(login_of(&request.to.uri));
                 (Some(*account), callee, self.route_in(*account))
             }
             Origin::Phone(user) => {
-                let source = Source::Phone(LoginName(user.clone()));
-                (None, address_of_record(&request.request_uri).0, self.route(&source, &request.request_uri))
+                let targets = self.route(&Source::Phone(LoginName(user.clone())), &requested());
+                (None, Address::of_login(login_of(&request.request_uri)), targets)
             }
             Origin::Unknown => {
-                (None, address_of_record(&request.request_uri).0, self.route(&Source::Stranger, &request.request_uri))
+                let targets = self.route(&Source::Stranger, &requested());
+                (None, Address::of_login(login_of(&request.request_uri)), targets)
             }
         }
     }
@@ -206,7 +211,7 @@ impl Relay {
             CalledNumberSource::CalledPartyId => request.called_party.as_ref(),
             CalledNumberSource::To => Some(&request.to.uri),
         });
-        let users: Vec<LoginName> = named.map(|uri| address_of_record(uri)).collect();
+        let users: Vec<LoginName> = named.map(login_of).collect();
         let by_number = |user: &LoginName| self.users.with_number(&user.0).cloned();
         let mut logins =
             users.iter().filter_map(|user| by_number(user).or_else(|| self.is_user(user).then(|| user.clone())));
@@ -247,7 +252,7 @@ impl Relay {
             return self.reject(invite, 481);
         };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
-        let callee = address_of_record(&request.to.uri).0;
+        let callee = Address::of_login(login_of(&request.to.uri));
         let plan = self.plan(invite, account, request, offer.as_ref());
         let participant =
             self.sip_participant(plan, CallPlan { call: key, worker, sections }, &alert(request, callee), now);
@@ -285,16 +290,14 @@ fn description(body: &Body) -> Result<SipDescription, (u16, Option<&'static str>
     Err((488, is_named.then_some(NAME_WITHOUT_ADDRESS)))
 }
 
-fn alert(request: &InboundInvite, callee: String) -> Alert {
+fn alert(request: &InboundInvite, callee: Address) -> Alert {
     let Identity { name, uri } = request.asserted.as_ref().unwrap_or(&request.from);
-    let caller = if request.anonymous { "anonymous".to_owned() } else { address_of_record(uri).0 };
+    let caller = if request.anonymous { LoginName("anonymous".to_owned()) } else { login_of(uri) };
     let name = name.clone().filter(|name| !name.trim().is_empty() && !request.anonymous);
     Alert {
-        visible_name: name.unwrap_or_else(|| caller.clone()),
-        caller,
-        callee,
+        visible_name: name.unwrap_or_else(|| caller.0.clone()),
         custom: custom_of(&request.headers),
         anonymous: request.anonymous,
-        ..Alert::default()
+        ..Alert::new(Address::of_login(caller), callee)
     }
 }

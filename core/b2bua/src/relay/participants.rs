@@ -4,7 +4,7 @@ use super::call_table::{LegEndpoint, LegEntry, SipLeg};
 use super::clients::Session;
 use super::routing::Target;
 use super::{Relay, headers};
-use crate::address::escape_user;
+use crate::address::Address;
 use crate::call::{
     Browser, CallKey, JsonText, MAX_SECTIONS, Participant, Path, Peer, PeerDialog, PeerSetup, SessionId, Side,
     SipResources, WebRtcPath, ice_credentials,
@@ -19,6 +19,7 @@ use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::{Extension, feature};
+use offhook_sip::message::{Host, SipUri, Uri};
 use offhook_sip::user_agent::io::{AccountId, BindingId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
 use std::collections::BTreeSet;
@@ -28,10 +29,10 @@ use std::net::{IpAddr, SocketAddr};
 const MAX_LINES: usize = 32;
 
 /// The caller's properties as presented to the callees.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Alert {
-    pub(super) caller: String,
-    pub(super) callee: String,
+    pub(super) caller: Address,
+    pub(super) callee: Address,
     pub(super) visible_name: String,
     /// The display name was set by the caller's page.
     pub(super) is_named: bool,
@@ -45,9 +46,9 @@ pub(super) struct Alert {
     /// The caller's name is withheld.
     pub(super) anonymous: bool,
     /// The referrer of the caller (RFC 3892).
-    pub(super) referred_by: Option<String>,
+    pub(super) referred_by: Option<Uri>,
     /// The callee that redirected the caller (RFC 5806).
-    pub(super) diverted_by: Option<String>,
+    pub(super) diverted_by: Option<Uri>,
     /// The dialog that the call replaces (RFC 3891).
     pub(super) replaces: Option<String>,
 }
@@ -64,7 +65,7 @@ pub(super) struct CallPlan {
 pub(super) struct PeerPlan {
     pub(super) invite: InviteId,
     pub(super) account: Option<AccountId>,
-    pub(super) uri: String,
+    pub(super) uri: Uri,
     pub(super) dialog: PeerDialog,
     /// The source address of its SIP messages, if one has been received.
     pub(super) source: Option<IpAddr>,
@@ -86,13 +87,32 @@ pub(super) enum PeerMedia {
 }
 
 impl Alert {
+    /// Creates the presentation of a call without optional properties.
+    pub(super) fn new(caller: Address, callee: Address) -> Self {
+        Self {
+            caller,
+            callee,
+            visible_name: String::new(),
+            is_named: false,
+            custom: None,
+            headers: Vec::new(),
+            lines: Vec::new(),
+            is_unknown: false,
+            anonymous: false,
+            referred_by: None,
+            diverted_by: None,
+            replaces: None,
+        }
+    }
+
     /// Returns the lines of a page that a session description may contain.
     pub(super) fn lines_of_page(lines: &[String]) -> Vec<ExtraLine> {
         lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
     }
 
     fn view(&self, session: SessionId, call_id: CallId, features: Extension, incoming: bool) -> CallView {
-        let Self { caller, callee, visible_name, custom, .. } = self.clone();
+        let Self { visible_name, custom, .. } = self.clone();
+        let (caller, callee) = (self.caller.to_string(), self.callee.to_string());
         CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }
     }
 
@@ -168,7 +188,7 @@ impl Relay {
             request.headers.push((headers::MARK.to_owned(), mark.clone()));
             own_mark = Some(mark);
         }
-        let uri = plan.uri.clone();
+        let shown = plan.uri.to_string();
         let sip = SipLeg {
             invite: plan.invite,
             is_unknown: plan.is_unknown,
@@ -197,7 +217,7 @@ impl Relay {
             cname: self.token(),
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
         };
-        Ok(alert.participant(leg, uri, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+        Ok(alert.participant(leg, shown, incoming, Side::Sip(Box::new(Peer::new(setup)))))
     }
 
     fn webrtc_path(&self, worker: usize, ice: IceCredentials) -> Path {
@@ -222,10 +242,12 @@ impl Relay {
                     Ok(self.browser_participant(session, call, call_id, alert, true))
                 }
                 Target::Phone(binding) => {
-                    let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
+                    let uri = self.local_uri(alert.callee.login());
+                    let plan = self.outbound(None, uri, Destination::Binding(binding), alert);
                     self.sip_participant(plan, call, alert, now)
                 }
                 Target::Uri { account, uri } => {
+                    let uri = Uri::Sip(uri);
                     let plan = self.outbound(Some(account), uri.clone(), Destination::Uri(uri), alert);
                     self.sip_participant(plan, call, alert, now)
                 }
@@ -238,7 +260,7 @@ impl Relay {
         if participants.is_empty() { Err(fault) } else { Ok(participants) }
     }
 
-    fn outbound(&mut self, account: Option<AccountId>, uri: String, to: Destination, alert: &Alert) -> PeerPlan {
+    fn outbound(&mut self, account: Option<AccountId>, uri: Uri, to: Destination, alert: &Alert) -> PeerPlan {
         let phone = match to {
             Destination::Binding(binding) => Some(binding),
             Destination::Uri(_) => None,
@@ -267,6 +289,12 @@ impl Relay {
         }
     }
 
+    /// Returns the address of record of a user of this relay.
+    pub(super) fn local_uri(&self, login: &LoginName) -> Uri {
+        let domain = self.config.sip.as_ref().map_or("localhost", |config| &config.user_agent.domain);
+        SipUri::new(Host::of_setting(domain)).with_subscriber(&login.0).into()
+    }
+
     /// Returns the INVITE of a call through an account, or to a registered phone.
     fn invite(&self, account: Option<AccountId>, to: Destination, alert: &Alert) -> OutboundInvite {
         let headers = alert.headers.iter().cloned().chain(headers::custom(alert.custom.as_ref())).collect();
@@ -275,23 +303,23 @@ impl Relay {
         let trunk = config.and_then(|config| config.trunk.as_ref()).filter(|_| account == self.accounts.trunk());
         let uri = match (known, trunk) {
             (Some(known), Some(trunk)) => {
-                let login = LoginName(alert.caller.clone());
-                let number = trunk.numbers.get(&login).unwrap_or(&login.0);
-                let host = crate::address::host_of(&known.settings().identity.uri).unwrap_or_default();
-                format!("sip:{}@{host}", escape_user(number))
+                let login = alert.caller.login();
+                let number = trunk.numbers.get(login).unwrap_or(&login.0);
+                let host = known.settings().identity.uri.host().cloned();
+                host.map_or_else(|| self.local_uri(login), |host| SipUri::new(host).with_subscriber(number).into())
             }
             (Some(known), None) => known.settings().identity.uri.clone(),
             (None, _) => {
-                let own = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
                 // An unknown source is presented with its own host.
-                let (user, domain) = alert.caller.rsplit_once('@').unwrap_or((&alert.caller, own));
-                format!("sip:{}@{domain}", escape_user(user))
+                let host = alert.caller.sip_uri().map(|uri| uri.host().clone());
+                let login = alert.caller.login();
+                host.map_or_else(|| self.local_uri(login), |host| SipUri::new(host).with_subscriber(&login.0).into())
             }
         };
         // A trunk may replace the login by a number, and a name that equals the login would reveal it.
         let is_given = alert.is_named && trunk.is_none();
         let name = Some(alert.visible_name.clone());
-        let name = name.filter(|name| !name.is_empty() && (is_given || *name != alert.caller));
+        let name = name.filter(|name| !name.is_empty() && (is_given || *name != alert.caller.to_string()));
         let from = Identity { name, uri };
         OutboundInvite {
             account,

@@ -3,18 +3,19 @@
 use super::Relay;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
-use crate::address::{address_of_record, escape_user, host_of};
+use crate::address::{Address, login_of};
 use crate::call::{self, CallKey, Participant, Side};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::message::{Host, Uri};
 
 /// The number of contacts that are considered.
 const MOST_CONTACTS: usize = 5;
 
 impl Relay {
     /// Alerts the targets of a phone's redirect, or none if the caller may not call them.
-    pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[String], now: Time) {
+    pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[Uri], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
             Some((targets, plan, alert)) => {
                 let targets = self.admit_ringing(targets, &alert, now);
@@ -25,11 +26,11 @@ impl Relay {
         self.call_input(call, call::Input::Redirect { leg, targets }, now);
     }
 
-    fn followed(&self, key: CallKey, leg: LegKey, contacts: &[String]) -> Option<(Vec<Target>, CallPlan, Alert)> {
+    fn followed(&self, key: CallKey, leg: LegKey, contacts: &[Uri]) -> Option<(Vec<Target>, CallPlan, Alert)> {
         let call = self.calls.get(key)?;
         let (caller, phone) = call.ringing(leg)?;
         let source = self.source_of_caller(caller)?;
-        let diverter = address_of_record(&phone.callee);
+        let diverter = phone.callee.login();
         // A loop: this phone has redirected the call before (RFC 5806 §4.1).
         if caller.peer().is_some_and(|peer| self.calls.was_diverted_by(peer.invite(), &diverter.0)) {
             return None;
@@ -37,22 +38,19 @@ impl Relay {
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
             // Neither to the same phone nor to an address that is being alerted.
-            let is_new = !call.is_alerting_login(&address_of_record(contact));
+            let is_new = !call.is_alerting_login(&login_of(contact));
             let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
-            if !self.may_redirect(&source, contact, &targets) {
+            if !self.may_redirect(&source, &Address::from(contact.clone()), &targets) {
                 return None;
             }
             Some((contact, targets))
         })?;
-        let domain = self.config.sip.as_ref().map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
         let alert = Alert {
-            caller: phone.caller.clone(),
-            callee: address_of_record(contact).0,
             visible_name: phone.visible_name.clone(),
             custom: phone.custom.clone(),
             anonymous: phone.anonymous,
-            diverted_by: Some(format!("sip:{}@{domain}", escape_user(&diverter.0))),
-            ..Alert::default()
+            diverted_by: Some(self.local_uri(diverter)),
+            ..Alert::new(phone.caller.clone(), Address::of_login(login_of(contact)))
         };
         let sections = phone.peer().map_or(1, |peer| peer.ports().len());
         Some((targets, CallPlan { call: key, worker: call.worker(), sections }, alert))
@@ -68,26 +66,26 @@ impl Relay {
             Side::Sip(peer) if self.calls.is_unknown(peer.invite()) => Some(Source::Stranger),
             Side::Sip(peer) => match peer.account() {
                 Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),
-                None => Some(Source::Phone(address_of_record(&caller.caller))),
+                None => Some(Source::Phone(caller.caller.login().clone())),
             },
         }
     }
 
     /// Returns the targets of a contact: users of this relay, or an address at the trunk that the caller may call.
-    fn followed_to(&self, source: &Source, contact: &str) -> Option<Vec<Target>> {
-        let is_here = host_of(contact).is_none_or(|host| self.is_own_host(&host));
+    fn followed_to(&self, source: &Source, contact: &Uri) -> Option<Vec<Target>> {
+        let is_here = contact.host().is_none_or(|host| self.is_own_host(host));
         if is_here {
             // A name that is not a user of this relay is routed to the trunk.
-            self.route(source, &address_of_record(contact).0).ok()
+            self.route(source, &Address::of_login(login_of(contact))).ok()
         } else {
             let trunk = self.accounts.trunk().filter(|_| *source != Source::Stranger)?;
-            self.route_out(trunk, &self.dialed(source, contact)).ok()
+            self.route_out(trunk, &self.dialed(source, &Address::from(contact.clone()))).ok()
         }
     }
 
-    fn is_own_host(&self, host: &str) -> bool {
+    fn is_own_host(&self, host: &Host) -> bool {
         let Some(agent) = self.config.sip.as_ref().map(|config| &config.user_agent) else { return false };
-        let is_local = agent.local.iter().any(|local| local.host.eq_ignore_ascii_case(host));
-        is_local || agent.domain.eq_ignore_ascii_case(host)
+        let is_local = agent.local.iter().any(|local| Host::of_setting(&local.host) == *host);
+        is_local || Host::of_setting(&agent.domain) == *host
     }
 }

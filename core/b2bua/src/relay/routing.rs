@@ -2,10 +2,11 @@
 
 use super::Relay;
 use super::clients::Session;
-use crate::address::{address_of_record, callee_uri, next_hop_of};
+use crate::address::Address;
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::message::SipUri;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
 
@@ -17,7 +18,7 @@ pub(super) enum Target {
     /// A registered SIP phone.
     Phone(BindingId),
     /// An address at a SIP server.
-    Uri { account: AccountId, uri: String },
+    Uri { account: AccountId, uri: SipUri },
 }
 
 /// The originator of a call, whose rights determine the targets.
@@ -35,7 +36,7 @@ pub(super) enum Source {
 
 impl Relay {
     /// Returns the targets of a call from `from` to `callee`.
-    pub(super) fn route(&self, from: &Source, callee: &str) -> Result<Vec<Target>, EndReason> {
+    pub(super) fn route(&self, from: &Source, callee: &Address) -> Result<Vec<Target>, EndReason> {
         let account = match from {
             Source::Session(session) => self.clients.get(*session).and_then(Session::account),
             Source::Account(account) => Some(*account).filter(|account| !self.accounts.is_trunk(*account)),
@@ -44,10 +45,10 @@ impl Relay {
         if let Some(account) = account {
             return self.route_out(account, callee);
         }
-        let login = address_of_record(callee);
-        match self.accounts.trunk().filter(|_| *from != Source::Stranger && !self.is_user(&login)) {
+        let login = callee.login();
+        match self.accounts.trunk().filter(|_| *from != Source::Stranger && !self.is_user(login)) {
             Some(trunk) => self.route_out(trunk, callee),
-            None => self.route_here(from, &login),
+            None => self.route_here(from, login),
         }
     }
 
@@ -102,29 +103,27 @@ impl Relay {
         if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }
     }
 
-    pub(super) fn route_out(&self, account: AccountId, callee: &str) -> Result<Vec<Target>, EndReason> {
+    pub(super) fn route_out(&self, account: AccountId, callee: &Address) -> Result<Vec<Target>, EndReason> {
         let uri = self.uri_at(account, callee)?;
         Ok(vec![Target::Uri { account, uri }])
     }
 
     /// Returns the URI of a callee for calls through an account. Without a proxy, the INVITE is sent to the host in it,
     /// which is the account's own server, or one that a page may name.
-    pub(super) fn uri_at(&self, account: AccountId, callee: &str) -> Result<String, EndReason> {
+    pub(super) fn uri_at(&self, account: AccountId, callee: &Address) -> Result<SipUri, EndReason> {
         let known = self.accounts.get(account).ok_or(EndReason::Unavailable)?;
         let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
-        let domain = known.domain().ok_or(EndReason::InternalError)?;
-        let uri = callee_uri(callee, &domain).ok_or(EndReason::NotFound)?;
-        let (host, port) = next_hop_of(&uri).ok_or(EndReason::NotFound)?;
+        let domain = known.domain();
+        let uri = callee.uri_at(domain).ok_or(EndReason::NotFound)?;
+        let (host, port) = (uri.next_hop(), uri.port());
         let is_usual = port.is_none_or(|port| Some(port) == domain.port || matches!(port, 5060 | 5061));
-        let is_own = host == domain.named_host() && is_usual;
+        let is_own = host == domain.host && is_usual;
         let is_listed = || config.user_agent.destinations.reach(&host, port, NamedBy::Page).is_some();
         if known.settings().route.is_empty() && !is_own && !is_listed() {
             return Err(EndReason::Forbidden);
         }
         // If the page names no port, it is that of the account's domain.
-        Ok(match uri.strip_suffix(&domain.host).filter(|_| domain.port.is_some()) {
-            Some(user) if user.ends_with('@') => format!("{user}{domain}"),
-            _ => uri,
-        })
+        let names_none = port.is_none() && uri.user().is_some() && !uri.has_parameters() && *uri.host() == domain.host;
+        Ok(if names_none { uri.with_port(domain.port) } else { uri })
     }
 }

@@ -6,6 +6,7 @@ use super::deadlines::Owner;
 use super::password_checks::{Attempt, Finished, Step};
 use super::sip_accounts::Registration;
 use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
+use crate::address::Address;
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
@@ -38,9 +39,7 @@ fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
 
 /// Returns whether a call to exactly this text would be routed to this login.
 fn is_reachable(login: &str) -> bool {
-    login.len() <= MAX_LOGIN
-        && !login.contains(|c: char| c.is_control())
-        && crate::address::address_of_record(login).0 == login
+    login.len() <= MAX_LOGIN && !login.contains(|c: char| c.is_control()) && Address::parse(login).login().0 == login
 }
 
 impl Relay {
@@ -152,7 +151,7 @@ impl Relay {
         now: Time,
     ) {
         let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
-        let name = LoginName(account.settings.identity.uri.clone());
+        let name = LoginName(account.settings.identity.uri.to_string());
         if let Some(remaining) = self.checks.lockout(address, &name, now) {
             return self.refuse_locked(connection, address, login, remaining, now);
         }

@@ -94,6 +94,7 @@ impl Relay {
                 self.on_invite(invite, SipEvent::Ended(cause), now);
             }
             Event::Refer { invite, target, replaces, replaced, referred_by } => {
+                let (target, referred_by) = (*target, referred_by.map(|by| *by));
                 self.referred(Referred { invite, target, replaces, replaced, referred_by }, now);
             }
             Event::ReferProgress { invite, status, is_final, is_refused } => {

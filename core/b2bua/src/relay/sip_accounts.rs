@@ -25,8 +25,8 @@ pub(super) enum Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerAccount {
     settings: Account,
-    /// Host and port of calls that name none, in the form of a URI.
-    domain: String,
+    /// The server of calls that name none.
+    domain: Server,
     /// It is in the operator's configuration.
     is_configured: bool,
     registration: Registration,
@@ -39,7 +39,6 @@ pub(super) struct ServerAccount {
 impl ServerAccount {
     fn new(account: PageAccount) -> Self {
         let PageAccount { settings, domain, is_configured } = account;
-        let domain = domain.to_string();
         let (registration, last_failure) = (Registration::Asked, None);
         Self { settings, domain, is_configured, registration, last_failure, sessions: BTreeSet::new() }
     }
@@ -48,9 +47,9 @@ impl ServerAccount {
         &self.settings
     }
 
-    /// Returns the host of calls that name none.
-    pub(super) fn domain(&self) -> Option<Server> {
-        Server::parse(&self.domain).ok()
+    /// Returns the server of calls that name none.
+    pub(super) const fn domain(&self) -> &Server {
+        &self.domain
     }
 
     pub(super) const fn is_configured(&self) -> bool {
@@ -140,7 +139,8 @@ impl SipAccounts {
 
     /// Returns the account with the same settings and password, which sessions share.
     pub(super) fn find(&self, account: &PageAccount) -> Option<AccountId> {
-        let mut known = self.by_address.get(&account.settings.identity.uri).into_iter().flatten().copied();
+        let address = account.settings.identity.uri.to_string();
+        let mut known = self.by_address.get(&address).into_iter().flatten().copied();
         known.find(|id| self.has_settings(*id, account))
     }
 
@@ -164,7 +164,7 @@ impl SipAccounts {
 
     /// Adds an account with its first session.
     pub(super) fn insert(&mut self, id: AccountId, account: PageAccount, session: SessionId) {
-        let uri = account.settings.identity.uri.clone();
+        let uri = account.settings.identity.uri.to_string();
         self.by_address.entry(uri).or_default().insert(id);
         self.accounts.insert(id, ServerAccount::new(account));
         self.join(id, session);
@@ -190,7 +190,7 @@ impl SipAccounts {
     fn remove(&mut self, id: AccountId) {
         let Some(account) = self.accounts.remove(&id) else { return };
         self.registered -= usize::from(account.registration == Registration::Accepted);
-        let uri = account.settings.identity.uri;
+        let uri = account.settings.identity.uri.to_string();
         if let Some(accounts) = self.by_address.get_mut(&uri) {
             accounts.remove(&id);
             if accounts.is_empty() {

@@ -1,9 +1,10 @@
 //! Conversion of a page's `sipOptions` to an account of the user agent.
 
-use crate::address::{Server, escape_user};
+use crate::address::Server;
 use crate::config::{Config, Destinations, Servers, Sip};
 use offhook_signaling::message::SipOptions;
 use offhook_sip::auth::Login;
+use offhook_sip::message::Uri;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
@@ -81,11 +82,10 @@ pub(super) fn page_account(
     config: &Sip,
 ) -> Result<Asked, String> {
     let named = Named::read(options)?;
-    let may_reach = |server: &&Server| {
-        config.user_agent.destinations.reach(&server.named_host(), server.port, NamedBy::Page).is_some()
-    };
+    let may_reach =
+        |server: &&Server| config.user_agent.destinations.reach(&server.host, server.port, NamedBy::Page).is_some();
     if let Some(refused) = named.next_hops().find(|server| !may_reach(server)) {
-        return Ok(Asked::Refused(refused.host.clone()));
+        return Ok(Asked::Refused(refused.host.bare()));
     }
     let Named { domain, mut outbound, further } = named;
     let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(Asked::None) };
@@ -103,14 +103,13 @@ pub(super) fn page_account(
             next_hop
         }
     };
-    let user = escape_user(login);
-    let aor_host = Server { port: None, ..domain.clone() };
+    let aor = Server { port: None, ..domain.clone() }.user(login);
     let username = options.authentication_name.clone().filter(|name| !name.is_empty());
     let registers = options.register_required != Some(false);
     let settings = Account {
-        identity: Identity { name: None, uri: format!("sip:{user}@{aor_host}") },
+        identity: Identity { name: None, uri: Uri::Sip(aor) },
         login: password.map(|password| Login::new(username.unwrap_or_else(|| login.to_owned()), password)),
-        registrar: registers.then(|| format!("sip:{domain}")),
+        registrar: registers.then(|| domain.domain()),
         route: [outbound, further].into_iter().flatten().map(|proxy| proxy.route()).collect(),
         transport,
         expires: config.expires,
@@ -129,11 +128,10 @@ pub(super) fn page_account(
 pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
     let named = Named::read(options).ok()?;
     let may_reach = |server: &&Server| {
-        let reach =
-            |config: &Sip| config.user_agent.destinations.reach(&server.named_host(), server.port, NamedBy::Page);
+        let reach = |config: &Sip| config.user_agent.destinations.reach(&server.host, server.port, NamedBy::Page);
         config.and_then(reach).is_some()
     };
-    named.next_hops().find(|server| !may_reach(server)).map(|server| server.host.clone())
+    named.next_hops().find(|server| !may_reach(server)).map(|server| server.host.bare())
 }
 
 /// Returns whether `options` select the relay itself: by port 0, or by a domain or outbound proxy that is one of its
@@ -148,18 +146,19 @@ pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &
     let url = host.and_then(|host| Server::parse(host).ok());
     let sip = config.sip.as_deref();
     let is_own = |server: &Server| {
-        let name = server.host.strip_suffix('.').unwrap_or(&server.host);
+        let host = server.host.bare();
+        let name = host.strip_suffix('.').unwrap_or(&host);
         config.own.hosts.contains(name)
-            || url.as_ref().is_some_and(|url| url.host == name)
+            || url.as_ref().is_some_and(|url| url.host.bare() == name)
             || sip.is_some_and(|sip| sip.user_agent.domain.eq_ignore_ascii_case(name))
     };
     let is_meant = |server: &Server| {
         let destinations = sip.map(|sip| &sip.user_agent.destinations);
-        let may_reach = |to: &Destinations| to.reach(&server.named_host(), server.port, NamedBy::Page).is_some();
+        let may_reach = |to: &Destinations| to.reach(&server.host, server.port, NamedBy::Page).is_some();
         let is_allowed = destinations.is_some_and(may_reach);
         let is_listed = is_allowed && destinations.is_some_and(|to| matches!(to.servers, Servers::Listed(_)));
         match server.port {
-            Some(port) => !is_allowed || config.own.listens(&server.host, port, server.transport),
+            Some(port) => !is_allowed || config.own.listens(&server.host.bare(), port, server.transport),
             None => !is_listed,
         }
     };
@@ -171,9 +170,7 @@ pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &
 
 /// Returns the host of calls without one, for an account in the operator's configuration.
 pub(super) fn domain_of(account: &Account) -> Option<Server> {
-    let uri = account.registrar.as_deref().unwrap_or(&account.identity.uri);
-    let place = uri.rsplit_once('@').map_or(uri, |(_, place)| place);
-    Server::parse(place.split(';').next().unwrap_or(place)).ok()
+    account.registrar.as_ref().or(account.identity.uri.as_sip()).map(Server::of_uri)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::Relay;
 use super::sip_accounts::{Registration, ServerAccount};
 use crate::call::SessionId;
 use offhook_clock::Time;
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
 use std::net::IpAddr;
@@ -31,7 +32,7 @@ pub struct AccountSnapshot<'a> {
     /// Its identifier.
     pub id: AccountId,
     /// Its address of record.
-    pub uri: &'a str,
+    pub uri: &'a Uri,
     /// It is the trunk.
     pub is_trunk: bool,
     /// It is in the operator's configuration.

@@ -4,22 +4,23 @@ use super::Relay;
 use super::clients::Session;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
-use crate::address::address_of_record;
+use crate::address::Address;
 use crate::call::{self, Call, CallKey, Fallback, Participant, Peer, SessionId, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, ReferOptions};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::offer_answer::can_bridge;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
 
 /// A transfer that a SIP endpoint requests by REFER.
 pub(super) struct Referred {
     pub(super) invite: InviteId,
-    pub(super) target: String,
+    pub(super) target: Uri,
     pub(super) replaces: Option<String>,
     pub(super) replaced: Option<InviteId>,
-    pub(super) referred_by: Option<String>,
+    pub(super) referred_by: Option<Uri>,
 }
 
 impl Relay {
@@ -28,7 +29,7 @@ impl Relay {
     pub(super) fn transfer_blind(
         &mut self,
         at: CallRef,
-        target: &str,
+        target: &Address,
         refer: ReferOptions,
         now: Time,
     ) -> CommandResult {
@@ -38,14 +39,13 @@ impl Relay {
         match account.filter(|account| self.peer_at(at, *account).is_some()).map(|account| self.uri_at(account, target))
         {
             Some(Ok(uri)) => {
-                let fallback = Fallback::CallTarget { target: target.to_owned() };
-                self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, fallback }, now);
+                let fallback = Fallback::CallTarget { target: target.clone() };
+                let target = Uri::Sip(uri);
+                self.call_input(at.call, call::Input::Refer { leg: at.leg, target, fallback }, now);
             }
             Some(Err(_)) | None => {
                 let target = self.dialed(&source, target);
-                let ReferOptions { referred_by, replaces } = refer;
-                let alert = Alert { referred_by, replaces, ..Alert::default() };
-                self.ring_instead(at, &source, &target, alert, now);
+                self.ring_instead(at, &source, target, refer, now);
             }
         }
         Ok(Accepted::Passed)
@@ -59,7 +59,7 @@ impl Relay {
         self.remote_leg(at).ok_or(CommandError::NotEstablished)?;
         let account = self.transferor_account(at);
         let peers = account.filter(|account| self.peer_at(at, *account).is_some());
-        match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri().to_owned(), far.invite())) {
+        match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri().clone(), far.invite())) {
             Some((target, replaces)) => {
                 let fallback = Fallback::Join { other: other.leg, replaces };
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target, fallback }, now);
@@ -88,7 +88,7 @@ impl Relay {
         match fallback {
             Fallback::CallTarget { target } => {
                 let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
-                self.ring_instead(at, &source, &target, Alert::default(), now);
+                self.ring_instead(at, &source, target, ReferOptions::default(), now);
             }
             Fallback::Join { other, .. } => match self.calls.at(other) {
                 Some(other) => self.join(at, other, now),
@@ -100,6 +100,7 @@ impl Relay {
     /// Handles a REFER of a SIP endpoint.
     pub(super) fn referred(&mut self, order: Referred, now: Time) {
         let Referred { invite, target, replaces, replaced, referred_by } = order;
+        let target = Address::from(target);
         let at = self.calls.by_invite(invite);
         let Some((at, source)) = at.and_then(|at| Some((at, self.source_of(at)?))) else {
             // The call cannot be transferred.
@@ -131,11 +132,11 @@ impl Relay {
             return Some(Source::Stranger);
         }
         let name = if leg.participant.incoming { &leg.participant.callee } else { &leg.participant.caller };
-        Some(peer.account().map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
+        Some(peer.account().map_or_else(|| Source::Phone(name.login().clone()), Source::Account))
     }
 
     /// Alerts `target` for the transferee of a call.
-    fn ring_instead(&mut self, at: CallRef, source: &Source, target: &str, alert: Alert, now: Time) {
+    fn ring_instead(&mut self, at: CallRef, source: &Source, target: Address, refer: ReferOptions, now: Time) {
         let Some((worker, transferee)) = self.calls.get(at.call).and_then(|call| {
             let transferee = call.other_leg(at.leg)?;
             Some((call.worker(), transferee.clone()))
@@ -153,8 +154,10 @@ impl Relay {
         };
         let Participant { incoming, caller, callee, custom, .. } = transferee.participant;
         let name = if incoming { callee } else { caller };
-        let alert = Alert { visible_name: name.clone(), caller: name, callee: target.to_owned(), custom, ..alert };
-        let targets = self.route(source, target).and_then(|targets| {
+        let targets = self.route(source, &target);
+        let ReferOptions { referred_by, replaces } = refer;
+        let alert = Alert { visible_name: name.to_string(), custom, referred_by, replaces, ..Alert::new(name, target) };
+        let targets = targets.and_then(|targets| {
             let targets: Vec<Target> = targets.into_iter().filter(|target| !is_part(target)).collect();
             if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
         });
@@ -169,15 +172,14 @@ impl Relay {
     }
 
     /// Returns another established call of the session with the participant that `target` names.
-    pub(super) fn call_with(&self, session: SessionId, target: &str, except: CallRef) -> Option<CallRef> {
-        let target = address_of_record(target);
+    pub(super) fn call_with(&self, session: SessionId, target: &Address, except: CallRef) -> Option<CallRef> {
         self.calls.of_session(session).into_iter().find(|at| {
             at.call != except.call
                 && self.remote_leg(*at).is_some_and(|other| {
                     // The remote participant is the callee if it received the call, and the caller otherwise.
                     let participant = &other.participant;
                     let name = if participant.incoming { &participant.callee } else { &participant.caller };
-                    address_of_record(name) == target
+                    name.login() == target.login()
                 })
         })
     }

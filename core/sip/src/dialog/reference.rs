@@ -34,8 +34,7 @@ impl Referral {
 ///
 /// # Errors
 /// Returns an error if `target` is not a valid URI, or `replaces` is given and it is not a SIP URI.
-pub fn refer_to(target: &str, replaces: Option<&Replaces>) -> Result<NameAddr, Malformed> {
-    let mut target: Uri = target.parse()?;
+pub fn refer_to(mut target: Uri, replaces: Option<&Replaces>) -> Result<NameAddr, Malformed> {
     if let Some(replaces) = replaces {
         let Uri::Sip(mut sip) = target else { return Err(Malformed("Replaces requires a SIP URI")) };
         sip.make_request_uri();

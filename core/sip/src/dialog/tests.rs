@@ -141,7 +141,7 @@ fn replaces_of_peer_identifies_the_dialog() {
 #[test]
 fn refer_to_carries_replaces() {
     let replaces = Replaces { call_id: "c1@x".into(), to_tag: "t".into(), from_tag: "f".into(), early_only: false };
-    let refer_to = refer_to("sip:carol@example.org;user=phone", Some(&replaces)).unwrap();
+    let refer_to = refer_to("sip:carol@example.org;user=phone".parse().unwrap(), Some(&replaces)).unwrap();
     assert_eq!(refer_to.to_string(), "<sip:carol@example.org;user=phone?Replaces=c1%40x%3Bto-tag%3Dt%3Bfrom-tag%3Df>");
     let referral = Referral::of(&refer_to.to_string().parse().unwrap()).unwrap();
     assert_eq!(referral.target.to_string(), "sip:carol@example.org;user=phone");

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 pub(super) static UNRESERVED: Octets = Octets::alphanumeric_and(b"-_.!~*'()");
 pub(super) static USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");
+/// A user part without the separators of its parameters.
+pub(super) static SUBSCRIBER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,/");
 pub(super) static PASSWORD: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,");
 pub(super) static PARAM: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
 pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$");
@@ -40,14 +42,17 @@ fn escape(text: &str, fits: impl Fn(usize, u8) -> bool) -> String {
     escaped
 }
 
-pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+/// Returns `text` with its escapes (`%41`) resolved. Octets that are not UTF-8 are replaced by U+FFFD.
+#[must_use]
+pub fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|digits| core::str::from_utf8(digits).ok());
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let code = digits.and_then(|digits| core::str::from_utf8(digits).ok());
         match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(code) if *first == b'%' => {
                 plain.push(code);

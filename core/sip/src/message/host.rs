@@ -25,6 +25,30 @@ impl Host {
             Self::Address(address) => Some(*address),
         }
     }
+
+    /// Returns the host as text in lower case, an IPv6 address without brackets.
+    #[must_use]
+    pub fn bare(&self) -> String {
+        match self {
+            Self::Name(name) => name.to_ascii_lowercase(),
+            Self::Address(address) => address.to_string(),
+        }
+    }
+
+    /// Returns the host with its name in lower case.
+    #[must_use]
+    pub fn to_lower_case(&self) -> Self {
+        match self {
+            Self::Name(name) => Self::Name(name.to_ascii_lowercase()),
+            Self::Address(address) => Self::Address(*address),
+        }
+    }
+
+    /// Creates the host that a setting names: an address with or without brackets, or a name.
+    #[must_use]
+    pub fn of_setting(text: &str) -> Self {
+        text.parse().or_else(|_| text.parse().map(Self::Address)).unwrap_or_else(|_| Self::Name(text.to_owned()))
+    }
 }
 
 impl PartialEq for Host {

@@ -29,6 +29,7 @@ mod via;
 
 pub use address::{Contacts, NameAddr};
 pub use check::MAX_VALUES;
+pub use escape::unescaped;
 pub use fuzz::{fuzz_message, fuzz_uri};
 pub use head::MAX_HEADERS;
 pub use headers::Headers;

@@ -1,15 +1,21 @@
 //! `sip:` and `sips:` URIs (RFC 3261 §19.1).
 
-use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escape_illegal, escaped, unescaped};
+use super::escape::{
+    HEADER, PARAM, PASSWORD, SUBSCRIBER, UNEXPECTED, UNRESERVED, USER, escape_illegal, escaped, unescaped,
+};
 use super::host::{self, Host, host_port};
 use super::parameters::{Parameters, check_count};
 use super::scan::{Malformed, Octets, split_once};
+use super::uri::Uri;
 use crate::transport::Transport;
 use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// A `sip:` or `sips:` URI. Parts are stored with their escapes, so that it is serialized unchanged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SipUri {
     secure: bool,
     pub(super) user: Option<String>,
@@ -94,10 +100,24 @@ impl SipUri {
         &self.host
     }
 
+    /// Returns the host that a request for this URI is sent to, without a route: `maddr` if it is present and valid
+    /// (RFC 3263 §4).
+    #[must_use]
+    pub fn next_hop(&self) -> Host {
+        let maddr = self.params.get("maddr").and_then(|maddr| maddr.parse().ok());
+        maddr.unwrap_or_else(|| self.host.clone())
+    }
+
     /// Returns the port, if present.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Returns whether the URI has parameters or headers.
+    #[must_use]
+    pub fn has_parameters(&self) -> bool {
+        self.params != Parameters::new() || !self.headers.is_empty()
     }
 
     /// Returns the parameters.
@@ -115,6 +135,22 @@ impl SipUri {
     /// Returns the headers for a request created from this URI: names and values without escapes.
     pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.headers.iter().map(|(name, value)| (unescaped(name), unescaped(value)))
+    }
+
+    /// Returns the user part without escapes and without the parameters of a telephone subscriber, as in
+    /// `+4930123;phone-context=example.org` (RFC 3261 §19.1.6).
+    #[must_use]
+    pub fn subscriber(&self) -> Option<Cow<'_, str>> {
+        let user = self.user.as_deref()?;
+        Some(unescaped(user.split([';', '?']).next().unwrap_or(user)))
+    }
+
+    /// Sets the user part to a name or number, in which `;` and `?` have no meaning and are escaped, too.
+    #[must_use]
+    pub fn with_subscriber(mut self, name: &str) -> Self {
+        self.user = Some(escaped(name, &SUBSCRIBER)).filter(|user| !user.is_empty());
+        self.password = None;
+        self
     }
 
     /// Sets or removes the user part and removes the password.
@@ -255,5 +291,30 @@ impl fmt::Display for SipUri {
             write!(f, "{}{name}={value}", if at == 0 { '?' } else { '&' })?;
         }
         Ok(())
+    }
+}
+
+impl FromStr for SipUri {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.parse()? {
+            Uri::Sip(uri) => Ok(uri),
+            Uri::Tel(_) | Uri::Other { .. } => Err(Malformed("neither a `sip:` nor a `sips:` URI")),
+        }
+    }
+}
+
+impl From<SipUri> for String {
+    fn from(uri: SipUri) -> Self {
+        uri.to_string()
+    }
+}
+
+impl TryFrom<String> for SipUri {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
     }
 }

@@ -33,6 +33,12 @@ impl Uri {
         Self::Sip(SipUri::new(host).with_user(user))
     }
 
+    /// Returns whether the text begins with `sip:`, `sips:` or `tel:`.
+    #[must_use]
+    pub fn has_telephony_scheme(text: &str) -> bool {
+        matches!(scheme(text), Ok((_, Scheme::Sip | Scheme::Sips | Scheme::Tel, _)))
+    }
+
     /// Returns the scheme: in lower case if it is a known one, else as written.
     #[must_use]
     pub fn scheme(&self) -> &str {

@@ -8,7 +8,7 @@ use super::identity::{address_of, anonymous, assert_identity};
 use super::io::{Account, AccountId, CalledNumberSource, Destination, Origin, OutboundInvite};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
-use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
+use crate::message::{CSeq, HeaderName, Method, NameAddr, Replaces, Request, SipUri, Uri};
 use crate::subnet::Subnet;
 use crate::transaction::layer;
 use serde::{Deserialize, Serialize};
@@ -67,8 +67,8 @@ impl Accounts {
     pub(super) fn add(&mut self, id: AccountId, account: Account) {
         self.remove(id);
         self.by_contact.insert(account.contact_user.clone(), id);
-        let server = account.route.first().or(account.registrar.as_ref()).and_then(|uri| uri.parse::<Uri>().ok());
-        let address = server.as_ref().and_then(|uri| uri.host()?.address());
+        let server = account.route.first().or(account.registrar.as_ref());
+        let address = server.and_then(|uri| uri.host().address());
         if account.is_trunk {
             self.trunks.insert(id);
         }
@@ -223,10 +223,7 @@ impl Accounts {
         let layer::Destination::Resolve { host, .. } = destination else { return NamedBy::Account };
         let account = self.get(id);
         let own = account.and_then(|account| account.route.first().or(account.registrar.as_ref()));
-        let own = own.and_then(|uri| uri.parse::<Uri>().ok());
-        let is_own = own.as_ref().and_then(Uri::as_sip).is_some_and(|uri| {
-            matches!(layer::Destination::of_uri(uri, None), layer::Destination::Resolve { host: own, .. } if own == *host)
-        });
+        let is_own = own.is_some_and(|uri| uri.next_hop() == *host);
         let redirected_by = self.answered_by.get(&id).filter(|_| !is_own);
         redirected_by.map_or(NamedBy::Account, |server| NamedBy::Peer(*server))
     }
@@ -252,11 +249,11 @@ impl Accounts {
             None => None,
         };
         let domain = context.settings.domain.clone();
-        let own = order.from.as_ref().or(account.map(|account| &account.identity)).and_then(address_of);
+        let own = order.from.as_ref().or(account.map(|account| &account.identity)).map(address_of);
         let own = own.or_else(|| Some(NameAddr::new(Uri::sip(OWN_USER, domain.parse().ok()?))))?;
         let (uri, to, next_hop, routes, named_by) = match (&order.to, phone) {
-            (Destination::Uri(text), _) => {
-                let uri = request_uri_of(text, account)?;
+            (Destination::Uri(uri), _) => {
+                let uri = request_uri_of(uri.clone(), account)?;
                 let transport = account.and_then(|account| account.transport);
                 let routes = account.map(|account| routes(account, service_route)).unwrap_or_default();
                 (
@@ -324,21 +321,18 @@ fn only(among: &[&Users]) -> Option<AccountId> {
 
 /// Returns the user part of an account's address of record, or an empty text.
 fn user_of(account: &Account) -> String {
-    let uri = account.identity.uri.parse::<Uri>().ok();
-    uri.as_ref().and_then(Uri::user).map(|user| user.into_owned()).unwrap_or_default()
+    account.identity.uri.user().map(|user| user.into_owned()).unwrap_or_default()
 }
 
 /// Returns the URI as a Request-URI. A telephone number becomes a SIP URI at the account's domain (RFC 3261 §19.1.6).
-fn request_uri_of(text: &str, account: Option<&Account>) -> Option<Uri> {
-    let mut uri: Uri = text.parse().ok()?;
-    match &mut uri {
-        Uri::Sip(sip) => {
+fn request_uri_of(uri: Uri, account: Option<&Account>) -> Option<Uri> {
+    match uri {
+        Uri::Sip(mut sip) => {
             sip.make_request_uri();
-            Some(uri)
+            Some(Uri::Sip(sip))
         }
         Uri::Tel(number) => {
-            let home: Uri = account?.identity.uri.parse().ok()?;
-            let host: Host = home.host()?.clone();
+            let host = account?.identity.uri.host()?.clone();
             Some(Uri::Sip(SipUri::new(host).with_user(&number.number()).with_param("user", "phone")))
         }
         Uri::Other { .. } => None,
@@ -348,13 +342,9 @@ fn request_uri_of(text: &str, account: Option<&Account>) -> Option<Uri> {
 /// Returns the proxies of an account: those in its settings, then those of its registrar (RFC 3608 §6.1). All are
 /// treated as loose routers.
 pub(super) fn routes(account: &Account, service_route: &[NameAddr]) -> Vec<NameAddr> {
-    let own = account.route.iter().filter_map(|route| route.parse::<Uri>().ok()).map(|mut uri| {
-        if !uri.is_loose_router()
-            && let Uri::Sip(sip) = uri
-        {
-            uri = Uri::Sip(sip.with_flag("lr"));
-        }
-        NameAddr::new(uri)
+    let own = account.route.iter().map(|route| {
+        let route = route.clone();
+        NameAddr::new(Uri::Sip(if route.params().has("lr") { route } else { route.with_flag("lr") }))
     });
     own.chain(service_route.iter().cloned()).collect()
 }

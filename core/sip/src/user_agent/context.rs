@@ -40,7 +40,7 @@ impl Context {
 
     /// Returns the relay's own domain.
     pub(super) fn own_domain(&self) -> Host {
-        self.settings.domain.parse().unwrap_or_else(|_| Host::Name(self.settings.domain.clone()))
+        Host::of_setting(&self.settings.domain)
     }
 
     /// Returns a random time below `limit`, in steps of 10 ms (RFC 3261 §14.1).

@@ -9,14 +9,13 @@ const MOST_DIVERSIONS: usize = 16;
 
 /// Converts an address for the call model.
 pub(super) fn identity_of(address: &NameAddr) -> Identity {
-    Identity { name: address.display.clone(), uri: address.uri.to_string() }
+    Identity { name: address.display.clone(), uri: address.uri.clone() }
 }
 
-/// Converts an address from the call model. Returns `None` if its URI is invalid.
-pub(super) fn address_of(identity: &Identity) -> Option<NameAddr> {
-    let uri: Uri = identity.uri.parse().ok()?;
+/// Converts an address from the call model.
+pub(super) fn address_of(identity: &Identity) -> NameAddr {
     let name = identity.name.as_deref().unwrap_or_default();
-    Some(NameAddr::new(uri).with_display(name.replace(['\r', '\n', '\0'], " ")))
+    NameAddr::new(identity.uri.clone()).with_display(name.replace(['\r', '\n', '\0'], " "))
 }
 
 /// Returns the `From` of an anonymous caller (RFC 3323 §4.1).
@@ -27,7 +26,7 @@ pub(super) fn anonymous() -> NameAddr {
 
 /// Adds the headers that identify the caller, other than `From`.
 pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own: Option<&NameAddr>) {
-    if let Some(asserted) = order.asserted.as_ref().and_then(address_of) {
+    if let Some(asserted) = order.asserted.as_ref().map(address_of) {
         headers.push(HeaderName::PAssertedIdentity, asserted);
     } else if order.anonymous
         && let Some(own) = own
@@ -38,10 +37,10 @@ pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own
     if order.anonymous {
         headers.push(HeaderName::Privacy, "id");
     }
-    if let Some(Ok(by)) = order.referred_by.as_ref().map(|by| by.parse::<Uri>()) {
+    if let Some(by) = &order.referred_by {
         headers.push(HeaderName::ReferredBy, format_args!("<{by}>"));
     }
-    if let Some(Ok(by)) = order.diverted_by.as_ref().map(|by| by.parse::<Uri>()) {
+    if let Some(by) = &order.diverted_by {
         headers.push(HeaderName::Diversion, format_args!("<{by}>;reason=deflection;counter=1"));
     }
 }

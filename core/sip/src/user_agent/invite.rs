@@ -6,7 +6,7 @@ use super::invite_server::Server;
 use super::io::{Body, Branch, Command, Event, InviteId, Output};
 use super::path;
 use super::session::{Incoming, Session};
-use crate::message::{Method, Replaces, Request, Response};
+use crate::message::{Method, Replaces, Request, Response, Uri};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
 use crate::transport::{self, FlowId, Source};
@@ -228,7 +228,7 @@ impl Invite {
 pub(super) enum CallCommand {
     Ring { status: u16, body: Option<Body> },
     Accept { body: Option<Body> },
-    Reject { status: u16, reason: Option<String>, contacts: Vec<String> },
+    Reject { status: u16, reason: Option<String>, contacts: Vec<Uri> },
     HangUp { reason: Option<(u16, String)> },
     Offer { body: Body },
     Answer { branch: Branch, body: Body },
@@ -238,7 +238,7 @@ pub(super) enum CallCommand {
 
 /// A command for an established session.
 pub(super) enum SessionCommand {
-    Refer { target: String, replaces: Option<Replaces> },
+    Refer { target: Uri, replaces: Option<Replaces> },
     AnswerRefer { status: u16 },
     NotifyRefer { status: u16, reason: String },
     Info { body: Body },
@@ -255,7 +255,7 @@ impl SessionCommand {
 
     fn execute(self, session: &mut Session, scope: &mut Scope<'_>) {
         match self {
-            Self::Refer { target, replaces } => session.refer(&target, replaces.as_ref(), scope),
+            Self::Refer { target, replaces } => session.refer(target, replaces.as_ref(), scope),
             Self::AnswerRefer { status } => session.answer_refer(status, scope),
             Self::NotifyRefer { status, reason } => session.notify(status, &reason, scope),
             Self::Info { body } => session.send_info(&body, scope),

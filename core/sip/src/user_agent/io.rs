@@ -5,6 +5,7 @@ pub use super::settings::{PhoneUser, UserAgentSettings};
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 
 use crate::auth::Login;
+use crate::message::{SipUri, Uri};
 use crate::subnet::Subnet;
 use crate::transport::{self, Transport};
 use core::time::Duration;
@@ -51,7 +52,7 @@ pub struct Identity {
     /// The display name, without quotation marks.
     pub name: Option<String>,
     /// The URI, such as `sip:bob@example.org`.
-    pub uri: String,
+    pub uri: Uri,
 }
 
 /// The configuration of an identity at a SIP server.
@@ -62,9 +63,9 @@ pub struct Account {
     /// The login for digest authentication.
     pub login: Option<Login>,
     /// The registrar's domain, such as `sip:example.org`. `None` if the account does not register.
-    pub registrar: Option<String>,
+    pub registrar: Option<SipUri>,
     /// URIs of outbound proxies for out-of-dialog requests, nearest first (RFC 3261 §8.1.2). Often empty.
-    pub route: Vec<String>,
+    pub route: Vec<SipUri>,
     /// The transport if neither URI nor DNS determines it.
     pub transport: Option<Transport>,
     /// The requested lifetime of the registration.
@@ -87,11 +88,18 @@ pub struct Account {
     pub contact_user: String,
 }
 
+impl Account {
+    /// Returns the URIs of its servers: proxies, registrar and domain.
+    pub fn server_uris(&self) -> impl Iterator<Item = &SipUri> {
+        self.route.iter().chain(&self.registrar).chain(self.identity.uri.as_sip())
+    }
+}
+
 /// The destination of an outbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
     /// A URI, through the proxies of the account.
-    Uri(String),
+    Uri(Uri),
     /// A phone that is registered at the relay.
     Binding(BindingId),
 }
@@ -115,9 +123,9 @@ pub struct OutboundInvite {
     /// The `P-Asserted-Identity` for a trusted server (RFC 3325).
     pub asserted: Option<Identity>,
     /// The `Referred-By` URI of a transfer (RFC 3892).
-    pub referred_by: Option<String>,
+    pub referred_by: Option<Uri>,
     /// The URI of the party that diverted the call (RFC 5806).
-    pub diverted_by: Option<String>,
+    pub diverted_by: Option<Uri>,
     /// The `Replaces` value of the dialog that this call replaces (RFC 3891).
     pub replaces: Option<String>,
 }
@@ -197,7 +205,7 @@ pub enum Command {
         /// The reason phrase. `None` for the default.
         reason: Option<String>,
         /// The `Contact` URIs of a redirect.
-        contacts: Vec<String>,
+        contacts: Vec<Uri>,
     },
     /// Ends a call with CANCEL, BYE or 480, depending on its state. All its dialogs end.
     HangUp {
@@ -243,7 +251,7 @@ pub enum Command {
         /// The established call.
         invite: InviteId,
         /// The URI to call.
-        target: String,
+        target: Box<Uri>,
         /// Another established call with that target, which the new call is to replace (RFC 3891).
         replaces: Option<InviteId>,
     },
@@ -321,7 +329,7 @@ pub enum Cause {
         /// The reason phrase.
         reason: String,
         /// The `Contact` URIs of a redirect, in order of preference.
-        contacts: Vec<String>,
+        contacts: Vec<Uri>,
     },
     /// The request could not be delivered, or the credentials were rejected.
     Failed(Failure),
@@ -353,13 +361,13 @@ pub struct InboundInvite {
     /// The source address of the INVITE.
     pub source: IpAddr,
     /// The Request-URI.
-    pub request_uri: String,
+    pub request_uri: Uri,
     /// The caller, from `From`.
     pub from: Identity,
     /// The original callee, from `To`.
     pub to: Identity,
     /// The URI of the called number, from `P-Called-Party-ID` (RFC 7315 §4.2).
-    pub called_party: Option<String>,
+    pub called_party: Option<Uri>,
     /// The caller, from `P-Asserted-Identity` (RFC 3325), if the source is trusted.
     pub asserted: Option<Identity>,
     /// Whether the caller requests anonymity (RFC 3323).
@@ -496,13 +504,13 @@ pub enum Event {
         /// The call.
         invite: InviteId,
         /// The URI to call.
-        target: String,
+        target: Box<Uri>,
         /// A `Replaces` value for the new call (RFC 3891).
         replaces: Option<String>,
         /// The call of this relay that `replaces` identifies, if there is one.
         replaced: Option<InviteId>,
         /// The `Referred-By` URI (RFC 3892).
-        referred_by: Option<String>,
+        referred_by: Option<Box<Uri>>,
     },
     /// Progress of [`Command::Refer`]: the status of the peer's new call, or 100 after a 202. A final status or the
     /// rejection of the REFER ends it.

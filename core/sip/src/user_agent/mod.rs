@@ -229,7 +229,7 @@ impl UserAgent {
         match (account, to) {
             (Some(account), _) => self.accounts.server_address(account),
             (None, Destination::Binding(binding)) => Some(self.registrar.binding(*binding)?.flow?.remote.ip()),
-            (None, Destination::Uri(uri)) => uri.parse::<Uri>().ok()?.host()?.address(),
+            (None, Destination::Uri(uri)) => uri.host()?.address(),
         }
     }
 
@@ -410,7 +410,7 @@ impl UserAgent {
         match CallCommand::of(command) {
             Ok((id, command)) => self.with(id, |invite, context| invite.command(command, context, now)),
             Err(Command::Invite { invite, request }) => self.place(invite, *request, now),
-            Err(Command::Refer { invite, target, replaces }) => self.refer(invite, target, replaces, now),
+            Err(Command::Refer { invite, target, replaces }) => self.refer(invite, *target, replaces, now),
             Err(Command::AddAccount { account, settings }) => self.add_account(account, *settings, now),
             Err(Command::RemoveAccount { account }) => self.remove_account(account, now),
             Err(Command::Shutdown) => self.shut_down(now),
@@ -476,7 +476,7 @@ impl UserAgent {
         Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), next_hop, named_by })
     }
 
-    fn refer(&mut self, id: InviteId, target: String, other: Option<InviteId>, now: Time) {
+    fn refer(&mut self, id: InviteId, target: Uri, other: Option<InviteId>, now: Time) {
         let replaces = match other {
             None => None,
             Some(other) => match self.invites.get(&other).and_then(Invite::replaces) {
@@ -506,7 +506,7 @@ impl UserAgent {
 
 /// Derives the registrar's settings from those of the user agent.
 fn registrar_settings(settings: &UserAgentSettings) -> registrar::RegistrarSettings {
-    let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
+    let host = Host::of_setting;
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
     let mut of_registrar = registrar::RegistrarSettings::new(host(&settings.domain), users);
     of_registrar.nat_keep_alive = settings.nat_keep_alive;

@@ -236,10 +236,10 @@ impl UserAgent {
         Some(InboundInvite {
             origin,
             source: incoming.source.remote.ip(),
-            request_uri: incoming.request.uri.to_string(),
+            request_uri: incoming.request.uri.clone(),
             from: identity_of(&from),
             to: identity_of(&headers.to().ok()?),
-            called_party: called_party(headers).map(|uri| uri.to_string()),
+            called_party: called_party(headers),
             asserted: is_trusted.then(|| asserted_identity(headers)).flatten(),
             anonymous: is_anonymous(headers, &from),
             diverted_by: diverted_by(headers),

@@ -79,7 +79,7 @@ fn interval(account: &Account) -> Option<core::time::Duration> {
 
 /// Creates the OPTIONS without the headers that differ each time.
 fn options(account: &Account) -> Option<Request> {
-    let identity = address_of(&account.identity)?;
+    let identity = address_of(&account.identity);
     let domain = Uri::Sip(SipUri::new(identity.uri.host()?.clone()).with_secure(identity.uri.scheme() == "sips"));
     let contact = own_contact(&account.contact_user, domain.scheme() == "sips");
     let mut request = Request::new(Method::Options, domain.clone());

@@ -4,7 +4,7 @@ use super::UserAgent;
 use super::accounts::routes;
 use super::context::own_contact;
 use super::identity::address_of;
-use super::io::{self, Account, AccountId, Event, Failure};
+use super::io::{self, Account, AccountId, Event};
 use crate::message::{HeaderName, Request, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, RegistrationSettings};
 use crate::transaction;
@@ -14,14 +14,10 @@ use offhook_clock::Time;
 
 impl UserAgent {
     pub(super) fn add_account(&mut self, id: AccountId, account: Account, now: Time) {
-        match (&account.registrar, settings(&account)) {
-            (Some(_), Some(settings)) => self.registrations.add(id, settings, account.transport, now),
-            (Some(_), None) => {
-                let failure = Failure::NoSuchHost;
-                self.context.report(Event::RegistrationFailed { account: id, failure, retry_at: None });
-            }
+        match settings(&account) {
+            Some(settings) => self.registrations.add(id, settings, account.transport, now),
             // The replaced account may be registered.
-            (None, _) => {
+            None => {
                 self.registrations.remove(id, now);
             }
         }
@@ -112,13 +108,13 @@ fn account_event(account: AccountId, event: registration::Event) -> Event {
     }
 }
 
-/// Derives the registration settings of an account. Returns `None` if its URIs are invalid.
+/// Derives the registration settings of an account. Returns `None` if it does not register.
 fn settings(account: &Account) -> Option<RegistrationSettings> {
-    let registrar: Uri = account.registrar.as_ref()?.parse().ok()?;
-    let is_secure = registrar.scheme() == "sips";
+    let registrar = account.registrar.clone()?;
+    let is_secure = registrar.is_secure();
     Some(RegistrationSettings {
-        identity: address_of(&account.identity)?,
-        registrar,
+        identity: address_of(&account.identity),
+        registrar: Uri::Sip(registrar),
         route: routes(account, &[]),
         contact: own_contact(&account.contact_user, is_secure),
         expires: account.expires,

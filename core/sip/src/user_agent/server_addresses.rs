@@ -7,7 +7,7 @@
 use super::UserAgent;
 use super::destinations::NamedBy;
 use super::io::{Account, AccountId, Output};
-use crate::message::{Host, Uri};
+use crate::message::Host;
 use crate::transaction::layer::Destination;
 use crate::transport::{self, QueryId, Target, Transport};
 use core::time::Duration;
@@ -159,6 +159,5 @@ impl UserAgent {
 
 /// Returns the destinations of an account's proxies, registrar and domain.
 fn servers(account: &Account) -> impl Iterator<Item = Destination> {
-    let uris = account.route.iter().chain(&account.registrar).chain(core::iter::once(&account.identity.uri));
-    uris.filter_map(|uri| Some(Destination::of_uri(uri.parse::<Uri>().ok()?.as_sip()?, account.transport)))
+    account.server_uris().map(|uri| Destination::of_uri(uri, account.transport))
 }

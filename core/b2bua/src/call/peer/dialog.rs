@@ -1,5 +1,6 @@
 //! The dialog of a SIP endpoint's INVITE.
 
+use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::{AccountId, InviteId, OutboundInvite};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ pub(super) struct InviteDialog {
     /// The account of the call, outbound or inbound.
     pub(super) account: Option<AccountId>,
     /// The URI of the peer.
-    pub(super) uri: String,
+    pub(super) uri: Uri,
     pub(super) state: PeerDialog,
     /// The mark in the INVITE, by which a looped call is recognized.
     pub(super) mark: Option<String>,

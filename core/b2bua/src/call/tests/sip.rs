@@ -1,6 +1,7 @@
 //! Every state with every input, with SIP endpoints on either side.
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, participant, table};
+use crate::address::Address;
 use crate::call::{
     Call, DtmfMethod, Fallback, Input, LegMaker, Participant, Path, Peer, PeerDialog, PeerSetup, RelaySide,
     RemoteOffer, Setup, Side, SipEvent,
@@ -60,7 +61,7 @@ fn peer(leg: LegKey, dialog: PeerDialog) -> Participant {
     let setup = PeerSetup {
         invite,
         account: None,
-        uri: "sip:1002@example.org".into(),
+        uri: "sip:1002@example.org".parse().unwrap(),
         dialog,
         ports: PortPool::new(first, first + 1, Duration::ZERO).take(1, Time::EPOCH).unwrap(),
         mark: None,
@@ -80,7 +81,7 @@ fn outbound(leg: LegKey) -> Participant {
     let request = OutboundInvite {
         account: None,
         from: None,
-        to: Destination::Uri("sip:1002@example.org".into()),
+        to: Destination::Uri("sip:1002@example.org".parse().unwrap()),
         offer: None,
         headers: Vec::new(),
         anonymous: false,
@@ -158,8 +159,8 @@ fn holding() -> PresentedCall {
 }
 
 fn referring() -> PresentedCall {
-    let fallback = Fallback::CallTarget { target: "1005".into() };
-    then(established(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), fallback })
+    let fallback = Fallback::CallTarget { target: Address::parse("1005") };
+    then(established(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".parse().unwrap(), fallback })
 }
 
 fn transferring() -> PresentedCall {
@@ -263,8 +264,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("offer requested by 2", sip(CALLEE, offered(None))),
         ("offer of 4", sip(BACK, offered(Some(phone_sdp())))),
         ("REFER requested by 1", {
-            let fallback = Fallback::CallTarget { target: "1006".into() };
-            Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), fallback }
+            let fallback = Fallback::CallTarget { target: Address::parse("1006") };
+            Input::Refer { leg: CALLER, target: "sip:1006@example.org".parse().unwrap(), fallback }
         }),
         ("transfer by 1", Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(LegKey(6))]) }),
         ("NOTIFY 180 of 2", sip(CALLEE, referred(180, false, false))),

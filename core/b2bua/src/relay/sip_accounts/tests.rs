@@ -34,7 +34,9 @@ fn assert_indexes(accounts: &SipAccounts) {
     let indexed: BTreeSet<AccountId> = accounts.by_address.values().flatten().copied().collect();
     assert_eq!(indexed, accounts.accounts.keys().copied().collect());
     for (uri, ids) in &accounts.by_address {
-        assert!(!ids.is_empty() && ids.iter().all(|id| accounts.accounts[id].settings.identity.uri == *uri));
+        assert!(
+            !ids.is_empty() && ids.iter().all(|id| accounts.accounts[id].settings.identity.uri.to_string() == *uri)
+        );
     }
     assert!(accounts.accounts.values().all(|account| !account.sessions.is_empty()));
     let accepted = accounts.accounts.values().filter(|account| account.registration == Registration::Accepted);

@@ -30,8 +30,9 @@ fn account(options: &SipOptions) -> String {
     let asked = page_account(options, "bob smith", Some("secret".to_owned()), &config).unwrap();
     let Asked::Account(account) = asked else { panic!("no account: {asked:?}") };
     let settings = account.settings;
-    let registrar = settings.registrar.as_deref().unwrap_or("-");
-    format!("{} {registrar} {} {}", settings.identity.uri, settings.route.join(","), account.domain)
+    let registrar = settings.registrar.map_or_else(|| "-".to_owned(), |uri| uri.to_string());
+    let route: Vec<String> = settings.route.iter().map(ToString::to_string).collect();
+    format!("{} {registrar} {} {}", settings.identity.uri, route.join(","), account.domain)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Commands from the shell, and their results.
 
 use super::{Bench, config};
+use crate::address::Address;
 use crate::call::{CallEvent, CallKey, CallPhase, DtmfMethod, EndpointKind, LegProgress, ParticipantRole};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, ReferOptions};
 use crate::io::{Input, RequestId};
@@ -60,7 +61,7 @@ fn blind_transfer_command_calls_the_target() {
     bench.establish(alice, "a1", bob, "bob");
     let (caller, _) = bench.participants();
     let refer = ReferOptions::default();
-    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer };
+    let transfer = CallCommand::TransferBlind { at: caller, target: Address::parse("carol"), refer };
     assert_eq!(bench.execute(transfer), Ok(Accepted::Passed));
     let at_carol = bench.incoming(carol);
     bench.answer(carol, &at_carol);
@@ -90,7 +91,7 @@ fn command_that_does_not_fit_the_state_is_refused() {
     bench.incoming(bob);
     let (caller, callee) = bench.participants();
     let refer = ReferOptions::default();
-    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer };
+    let transfer = CallCommand::TransferBlind { at: caller, target: Address::parse("carol"), refer };
     assert_eq!(bench.execute(transfer), Err(CommandError::NotEstablished));
     assert_eq!(bench.execute(CallCommand::Hold { at: callee }), Err(CommandError::NotEstablished));
     let answer = CallCommand::Answer { at: caller, sdp: String::new(), lines: vec![] };
@@ -122,7 +123,8 @@ fn snapshot_follows_the_call() {
     let held = bench.relay.call(caller.call).unwrap();
     assert_eq!(held.phase, CallPhase::Established);
     assert_eq!(held.participants.iter().map(|one| one.is_holding).collect::<Vec<_>>(), [false, true]);
-    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer: ReferOptions::default() };
+    let transfer =
+        CallCommand::TransferBlind { at: caller, target: Address::parse("carol"), refer: ReferOptions::default() };
     bench.execute(transfer).unwrap();
     bench.incoming(carol);
     let transferring = bench.relay.call(caller.call).unwrap();

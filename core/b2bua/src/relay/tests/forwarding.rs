@@ -34,7 +34,7 @@ fn trunk_call(config: Config) -> Bench {
 }
 
 fn refer(bench: &mut Bench, target: &str, replaces: Option<&str>) -> Vec<Command> {
-    let (target, replaces) = (target.to_owned(), replaces.map(str::to_owned));
+    let (target, replaces) = (Box::new(target.parse().unwrap()), replaces.map(str::to_owned));
     bench.sip(Event::Refer { invite: CALLER, target, replaces, replaced: None, referred_by: None });
     bench.take_commands()
 }
@@ -59,7 +59,7 @@ fn refer_of_a_trunk_caller_follows_the_patterns() {
     let [Command::AnswerRefer { status: 202, .. }, Command::Invite { request, .. }] = &commands[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!(request.to, Destination::Uri("sip:+4930200@pbx.test".into()), "at the trunk's server");
+    assert_eq!(request.to, Destination::Uri("sip:+4930200@pbx.test".parse().unwrap()), "at the trunk's server");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn unknown_source_replaces_no_call_of_a_phone() {
 }
 
 fn ring(bench: &mut Bench, number: u64, origin: Origin, caller: &str) -> Option<u16> {
-    let from = Identity { name: None, uri: format!("sip:{caller}@elsewhere.test") };
+    let from = Identity { name: None, uri: format!("sip:{caller}@elsewhere.test").parse().unwrap() };
     let request = InboundInvite { from, ..call_to(origin, "alice") };
     bench.sip(Event::Incoming { invite: InviteId::Inbound(number), request: Box::new(request) });
     bench.take_commands().iter().find_map(|command| match command {

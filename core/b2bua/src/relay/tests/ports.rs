@@ -18,7 +18,7 @@ fn with_rules(rules: PortRules) -> Config {
 impl Bench {
     /// Places a call to a user of this number; returns whether it rings.
     fn rings(&mut self, number: u64, origin: Origin, source: IpAddr) -> bool {
-        let uri = format!("sip:bob{number}@relay.test");
+        let uri: offhook_sip::message::Uri = format!("sip:bob{number}@relay.test").parse().unwrap();
         let request = InboundInvite {
             request_uri: uri.clone(),
             to: Identity { name: None, uri },

@@ -53,14 +53,14 @@ fn changed_trunk_is_registered_anew_and_same_one_is_kept() {
 
     let mut config = with_trunk();
     let trunk = config.sip.as_mut().and_then(|sip| sip.trunk.as_mut()).unwrap();
-    trunk.account.identity.uri = "sip:other@example.org".to_owned();
+    trunk.account.identity.uri = "sip:other@example.org".parse().unwrap();
     let changed = Relay::resume(config, state.clone(), None);
     let [Command::RemoveAccount { account }, Command::AddAccount { settings, .. }] =
         changed.commands.iter().collect::<Vec<_>>()[..]
     else {
         panic!("{:?}", changed.commands)
     };
-    assert_eq!((*account, settings.identity.uri.as_str()), (before, "sip:other@example.org"));
+    assert_eq!((*account, settings.identity.uri.to_string().as_str()), (before, "sip:other@example.org"));
     assert_eq!(changed.accounts.len(), 1);
 
     let removed = Relay::resume(with_sip(), state, None);

@@ -45,9 +45,9 @@ pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite
     InboundInvite {
         origin,
         source: std::net::Ipv4Addr::LOCALHOST.into(),
-        request_uri: "sip:token@192.0.2.1".into(),
-        from: Identity { name: Some("Carol C.".into()), uri: "sip:1003@example.org".into() },
-        to: Identity { name: None, uri: "sip:alice@example.org".into() },
+        request_uri: "sip:token@192.0.2.1".parse().unwrap(),
+        from: Identity { name: Some("Carol C.".into()), uri: "sip:1003@example.org".parse().unwrap() },
+        to: Identity { name: None, uri: "sip:alice@example.org".parse().unwrap() },
         called_party: None,
         asserted: None,
         anonymous: false,
@@ -169,8 +169,11 @@ fn page_calls_phone_and_either_hangs_up() {
         bench.call(alice, "a1", "1002");
         assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING"]);
         let (invite, request) = bench.invited();
-        assert_eq!((request.account, request.to), (Some(account), Destination::Uri("sip:1002@example.org".into())));
-        assert_eq!(request.from.unwrap().uri, "sip:alice@example.org");
+        assert_eq!(
+            (request.account, request.to),
+            (Some(account), Destination::Uri("sip:1002@example.org".parse().unwrap()))
+        );
+        assert_eq!(request.from.unwrap().uri.to_string(), "sip:alice@example.org");
         let offer = text(&request.offer.unwrap());
         assert!(offer.contains("c=IN IP4 192.0.2.1") && offer.contains("RTP/AVP"), "{offer}");
         assert!(!offer.contains("candidate") && !offer.contains("fingerprint"), "{offer}");

@@ -189,8 +189,9 @@ fn codec_change_of_phone_is_offered_to_other() {
     bench.bind("bob", 1);
     let caller = InviteId::Inbound(7);
     let mut request = from_phone(Origin::Phone("carol".into()), Some(laws_sdp("8 96", "sendrecv")));
-    (request.from.uri, request.to.uri) = ("sip:carol@relay.test".into(), "sip:bob@relay.test".into());
-    request.request_uri = "sip:bob@relay.test".into();
+    (request.from.uri, request.to.uri) =
+        ("sip:carol@relay.test".parse().unwrap(), "sip:bob@relay.test".parse().unwrap());
+    request.request_uri = "sip:bob@relay.test".parse().unwrap();
     bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
     let (callee, _) = bench.invited();
     bench.answered(callee, Some(&laws_sdp("8 96", "sendrecv")));

@@ -66,7 +66,8 @@ fn update_of_caller_moves_early_media() {
     bench.bind("bob", 1);
     let caller = InviteId::Inbound(7);
     let request = from_phone(Origin::Phone("carol".into()), Some(phone_sdp(4000, "sendrecv")));
-    let request = offhook_sip::user_agent::io::InboundInvite { request_uri: "sip:bob@relay.test".into(), ..request };
+    let request =
+        offhook_sip::user_agent::io::InboundInvite { request_uri: "sip:bob@relay.test".parse().unwrap(), ..request };
     bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
     let (callee, _) = bench.invited();
     // Before it has its answer, it cannot change anything.
@@ -111,7 +112,7 @@ fn transferee_receives_early_media_of_target() {
         let invite = bench.establish_with_phone(alice, "a1", "1002");
         bench.sip(Event::Refer {
             invite,
-            target: "sip:1005@example.org".into(),
+            target: Box::new("sip:1005@example.org".parse().unwrap()),
             replaces: None,
             replaced: None,
             referred_by: None,

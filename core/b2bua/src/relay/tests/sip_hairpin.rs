@@ -377,7 +377,8 @@ fn rtp_address_alone_joins_no_call() {
 fn only_servers_return_looped_calls() {
     for origin in [Origin::Unknown, Origin::Phone("101".into())] {
         let mut call = called();
-        call.request = InboundInvite { origin, request_uri: "sip:carol@relay.test".into(), ..call.request.clone() };
+        call.request =
+            InboundInvite { origin, request_uri: "sip:carol@relay.test".parse().unwrap(), ..call.request.clone() };
         let carol = call.bench.login("carol");
         call.bench.sip(Event::Incoming { invite: BACK, request: Box::new(call.request.clone()) });
         call.bench.incoming(carol);

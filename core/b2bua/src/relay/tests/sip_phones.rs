@@ -13,7 +13,7 @@ use offhook_sip::user_agent::io::{
 };
 
 pub(super) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
-    let uri = format!("sip:{callee}@relay.test");
+    let uri: offhook_sip::message::Uri = format!("sip:{callee}@relay.test").parse().unwrap();
     InboundInvite {
         request_uri: uri.clone(),
         to: Identity { name: None, uri },
@@ -35,7 +35,7 @@ fn login_rings_on_browsers_and_phones() {
     bench.call(alice, "a1", "bob");
     let (invite, request) = bench.invited();
     assert_eq!((request.account, request.to), (None, Destination::Binding(BindingId(1))));
-    assert_eq!(request.from.unwrap().uri, "sip:alice@relay.test");
+    assert_eq!(request.from.unwrap().uri.to_string(), "sip:alice@relay.test");
     let at_bob = bench.incoming(bob);
     // Early media of one of several callees are not forwarded before the answer.
     bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
@@ -177,7 +177,7 @@ fn status_of_callee_is_sent_to_calling_phone() {
     bench.bind("bob", 1);
     for (cause, status) in [
         (Cause::Refused { status: 486, reason: "Busy Here".into(), contacts: vec![] }, 486),
-        (Cause::Refused { status: 302, reason: "Moved".into(), contacts: vec!["sip:x@y".into()] }, 480),
+        (Cause::Refused { status: 302, reason: "Moved".into(), contacts: vec!["sip:x@y".parse().unwrap()] }, 480),
         (Cause::Failed(Failure::Timeout), 408),
     ] {
         let caller = InviteId::Inbound(7);
@@ -217,9 +217,9 @@ impl Bench {
 
 pub(super) fn with_trunk() -> Config {
     let account = Account {
-        identity: Identity { name: None, uri: "sip:trunk@pbx.test".into() },
+        identity: Identity { name: None, uri: "sip:trunk@pbx.test".parse().unwrap() },
         login: Some(Login::new("trunk", "hidden")),
-        registrar: Some("sip:pbx.test".into()),
+        registrar: Some("sip:pbx.test".parse().unwrap()),
         route: Vec::new(),
         transport: None,
         expires: Duration::from_secs(600),
@@ -243,8 +243,8 @@ fn call_to_unknown_name_is_routed_to_trunk() {
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.call(alice, "a1", "+49 89 5");
     let (invite, request) = bench.invited();
-    assert_eq!((request.account, request.to), (Some(trunk), Destination::Uri("sip:+49895@pbx.test".into())));
-    assert_eq!(request.from.as_ref().unwrap().uri, "sip:%2B4930100@pbx.test".replace("%2B", "+"));
+    assert_eq!((request.account, request.to), (Some(trunk), Destination::Uri("sip:+49895@pbx.test".parse().unwrap())));
+    assert_eq!(request.from.as_ref().unwrap().uri.to_string(), "sip:%2B4930100@pbx.test".replace("%2B", "+"));
     assert_eq!(request.asserted, request.from);
     bench.ended(invite, Cause::Failed(Failure::Timeout));
     bench.names(alice);
@@ -280,7 +280,7 @@ fn trunk_call_rings_login_of_number() {
 }
 
 pub(super) fn moved(contacts: &[&str]) -> Cause {
-    let contacts = contacts.iter().map(|contact| (*contact).to_owned()).collect();
+    let contacts = contacts.iter().map(|contact| contact.parse().unwrap()).collect();
     Cause::Refused { status: 302, reason: "Moved Temporarily".into(), contacts }
 }
 
@@ -315,7 +315,10 @@ fn redirect_of_phone_to_trunk_needs_permission() {
         bench.ended(first, moved(&["sip:+4930123@relay.test"]));
         if is_followed {
             let (second, request) = bench.invited();
-            assert_eq!((request.account, request.diverted_by.as_deref()), (Some(trunk), Some("sip:bob@relay.test")));
+            assert_eq!(
+                (request.account, request.diverted_by),
+                (Some(trunk), Some("sip:bob@relay.test".parse().unwrap()))
+            );
             bench.ended(second, moved(&["sip:+900@relay.test"]));
         }
         // A redirect of the trunk's server is followed by the user agent only.
@@ -351,7 +354,7 @@ fn looping_redirect_is_not_followed() {
         let (trunk, _) = bench.opened();
         bench.bind("bob", 1);
         let mut request = call_to(Origin::Account(trunk), "bob");
-        request.diverted_by = vec![Identity { name: None, uri: by.to_owned() }];
+        request.diverted_by = vec![Identity { name: None, uri: by.parse().unwrap() }];
         bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
         let (first, _) = bench.invited();
         bench.login("carol");
@@ -388,7 +391,7 @@ fn unknown_source_is_presented_with_its_host() {
     let invite = InviteId::Inbound(7);
     for (name, shown) in [(None, "bob@evil.test"), (Some("bob"), "bob@evil.test"), (Some("Bob B."), "Bob B.")] {
         let mut request = call_to(Origin::Unknown, "alice");
-        request.from = Identity { name: name.map(str::to_owned), uri: "sip:bob@evil.test;x=y".into() };
+        request.from = Identity { name: name.map(str::to_owned), uri: "sip:bob@evil.test;x=y".parse().unwrap() };
         bench.sip(Event::Incoming { invite, request: Box::new(request) });
         let call = bench.last_status(alice);
         assert_eq!((call.caller.as_str(), call.visible_name.as_str()), ("bob@evil.test", shown));
@@ -397,7 +400,7 @@ fn unknown_source_is_presented_with_its_host() {
             Command::Invite { request, .. } => request.from.clone(),
             _ => None,
         });
-        assert_eq!(from.expect("the phone rings, too").uri, "sip:bob@evil.test");
+        assert_eq!(from.expect("the phone rings, too").uri.to_string(), "sip:bob@evil.test");
         bench.ended(invite, gone());
         bench.take_commands();
     }
@@ -414,7 +417,7 @@ fn unknown_source_transfers_no_call_to_trunk() {
     let id = bench.incoming(alice);
     bench.answer(alice, &id);
     bench.take_commands();
-    let target = "sip:+900123456@relay.test".to_owned();
+    let target = Box::new("sip:+900123456@relay.test".parse().unwrap());
     bench.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by: None });
     let commands = bench.take_commands();
     assert!(!commands.iter().any(|command| matches!(command, Command::Invite { .. })), "{commands:?}");
@@ -483,9 +486,9 @@ fn trunk_call_rings_the_number_in_any_of_three_places() {
         let (trunk, _) = bench.opened();
         let alice = bench.login("alice");
         let request = InboundInvite {
-            request_uri: request_uri.into(),
-            called_party: called_party.map(str::to_owned),
-            to: Identity { name: None, uri: to.into() },
+            request_uri: request_uri.parse().unwrap(),
+            called_party: called_party.map(|uri| uri.parse().unwrap()),
+            to: Identity { name: None, uri: to.parse().unwrap() },
             ..call_to(Origin::Account(trunk), "x")
         };
         bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
@@ -509,9 +512,9 @@ fn trunk_call_rings_the_number_in_the_configured_place() {
         let (trunk, _) = bench.opened();
         let logins = ["alice", "bob", "carol"].map(|login| (login, bench.login(login)));
         let request = InboundInvite {
-            request_uri: "sip:+4930100@192.0.2.1".into(),
-            called_party: Some("sip:bob@pbx.test".into()),
-            to: Identity { name: None, uri: "sip:carol@pbx.test".into() },
+            request_uri: "sip:+4930100@192.0.2.1".parse().unwrap(),
+            called_party: Some("sip:bob@pbx.test".parse().unwrap()),
+            to: Identity { name: None, uri: "sip:carol@pbx.test".parse().unwrap() },
             ..call_to(Origin::Account(trunk), "x")
         };
         bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
@@ -529,8 +532,8 @@ fn trunk_call_is_refused_where_only_an_unlisted_place_names_a_user() {
     let (trunk, _) = bench.opened();
     bench.login("alice");
     let request = InboundInvite {
-        request_uri: "sip:token@192.0.2.1".into(),
-        to: Identity { name: None, uri: "sip:+4930100@pbx.test".into() },
+        request_uri: "sip:token@192.0.2.1".parse().unwrap(),
+        to: Identity { name: None, uri: "sip:+4930100@pbx.test".parse().unwrap() },
         ..call_to(Origin::Account(trunk), "x")
     };
     bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });

@@ -232,7 +232,7 @@ impl World {
             6 => Command::Reject { invite, status: 486, reason: None, contacts: vec![] },
             7 => Command::HangUp { invite, reason: None },
             8 => Command::Offer { invite, body: self.sdp() },
-            9 => Command::Refer { invite, target: "sip:1007@example.org".into(), replaces: None },
+            9 => Command::Refer { invite, target: Box::new("sip:1007@example.org".parse().unwrap()), replaces: None },
             10 => Command::NotifyRefer { invite, status: [180, 200, 486][self.pick(3)], reason: "x".into() },
             _ => Command::Info {
                 invite,

@@ -21,7 +21,8 @@ impl Bench {
     }
 
     fn referred(&mut self, invite: InviteId, target: &str) {
-        let (target, referred_by) = (target.to_owned(), Some("sip:1002@example.org".to_owned()));
+        let (target, referred_by) =
+            (Box::new(target.parse().unwrap()), Some(Box::new("sip:1002@example.org".parse().unwrap())));
         self.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by });
     }
 }
@@ -36,7 +37,7 @@ fn asked(ours: bool) -> (Bench, ConnectionId, InviteId) {
     bench.names(alice);
     let invite = bench.establish_with_phone(alice, "a1", "1002");
     bench.send(alice, &transfer("a1", "1005"));
-    let order = Command::Refer { invite, target: "sip:1005@example.org".into(), replaces: None };
+    let order = Command::Refer { invite, target: Box::new("sip:1005@example.org".parse().unwrap()), replaces: None };
     assert_eq!(bench.command(), order);
     (bench, alice, invite)
 }
@@ -89,7 +90,7 @@ fn relay_executes_transfer_when_refer_is_refused() {
         let (mut bench, alice, invite) = asked(false);
         bench.refer_refused(invite);
         let (target, request) = bench.invited();
-        assert_eq!(request.to, Destination::Uri("sip:1005@example.org".into()));
+        assert_eq!(request.to, Destination::Uri("sip:1005@example.org".parse().unwrap()));
         assert!(text(&request.offer.unwrap()).contains("PCMU"));
         bench.progress(target, 180, None);
         assert!(bench.names(alice).is_empty());
@@ -121,7 +122,11 @@ fn attended_transfer_joins_two_phones() {
         assert_eq!(bench.names(alice), ["hold HOLD"]);
         let second = bench.establish_with_phone(alice, "a2", "1005");
         bench.send(alice, &transfer("a1", "1005"));
-        let order = Command::Refer { invite: first, target: "sip:1005@example.org".into(), replaces: Some(second) };
+        let order = Command::Refer {
+            invite: first,
+            target: Box::new("sip:1005@example.org".parse().unwrap()),
+            replaces: Some(second),
+        };
         assert_eq!(bench.command(), order);
         if agrees {
             bench.refer_progress(first, 200, true);
@@ -156,8 +161,11 @@ fn refer_of_phone_transfers_page() {
         else {
             panic!("{commands:?}")
         };
-        assert_eq!((request.account, &request.to), (Some(account), &Destination::Uri("sip:1005@example.org".into())));
-        assert_eq!(request.referred_by.as_deref(), Some("sip:1002@example.org"));
+        assert_eq!(
+            (request.account, &request.to),
+            (Some(account), &Destination::Uri("sip:1005@example.org".parse().unwrap()))
+        );
+        assert_eq!(request.referred_by, Some("sip:1002@example.org".parse().unwrap()));
         let target = *target;
         bench.progress(target, 180, None);
         assert!(matches!(bench.command(), Command::NotifyRefer { status: 180, .. }));
@@ -242,7 +250,7 @@ fn attended_transfer_bridges_legs_of_two_workers() {
     bench.media.clear();
     let event = Event::Refer {
         invite: first,
-        target: "sip:bob@example.org".into(),
+        target: Box::new("sip:bob@example.org".parse().unwrap()),
         replaces: Some("x;to-tag=y;from-tag=z".into()),
         replaced: Some(second),
         referred_by: None,
@@ -292,7 +300,7 @@ fn refer_with_replaces_joins_two_pages() {
     bench.names(bob);
     let event = Event::Refer {
         invite: first,
-        target: "sip:bob@example.org".into(),
+        target: Box::new("sip:bob@example.org".parse().unwrap()),
         replaces: Some("x;to-tag=y;from-tag=z".into()),
         replaced: Some(second),
         referred_by: None,

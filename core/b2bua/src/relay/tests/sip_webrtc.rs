@@ -391,8 +391,8 @@ fn webrtc_peer_is_transferred_and_replaced() {
     let (alice, _, invite, _) = bench.establish_with_peer(of_peer("UDP/TLS/RTP/SAVPF"));
     let leg = bench.connected_peer().leg;
     // It transfers alice to a phone: her browser stays, the peer's leg ends.
-    let referred_by = Some("sip:1003@example.org".to_owned());
-    let target = "sip:1006@example.org".to_owned();
+    let referred_by = Some(Box::new("sip:1003@example.org".parse().unwrap()));
+    let target = Box::new("sip:1006@example.org".parse().unwrap());
     bench.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by });
     let mut invites = bench.take_commands().into_iter().filter_map(|command| match command {
         Command::Invite { invite, .. } => Some(invite),

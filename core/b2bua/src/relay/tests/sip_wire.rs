@@ -221,7 +221,7 @@ fn source(from: &str, at: &str) -> Source {
 pub(super) fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvite {
     OutboundInvite {
         account: None,
-        from: Some(Identity { name: Some("Carol".into()), uri: "sip:1003@example.org".into() }),
+        from: Some(Identity { name: Some("Carol".into()), uri: "sip:1003@example.org".parse().unwrap() }),
         to: Destination::Binding(binding),
         offer: offer.map(body),
         headers: Vec::new(),
@@ -283,7 +283,7 @@ fn page_calls_through_server() {
         let (alice, _) = wire.login("alice");
         let (invite, request) = wire.called(alice, "1002");
         assert_eq!(request.origin, Origin::Phone("alice".into()));
-        assert_eq!(request.request_uri, "sip:1002@example.org");
+        assert_eq!(request.request_uri.to_string(), "sip:1002@example.org");
         assert!(text(&request.offer.unwrap()).contains("RTP/AVP"));
         wire.command(Command::Ring { invite, status: 180, body: None });
         assert_eq!(wire.bench.names(alice), ["notifyTryingResponse TRYING", "ring RING"]);
@@ -482,17 +482,17 @@ fn refer_works_in_both_directions() {
     let invite = wire.establish(alice);
     wire.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let Event::Refer { target, .. } = wire.event() else { panic!() };
-    assert_eq!(target, "sip:1005@example.org");
+    assert_eq!(target.to_string(), "sip:1005@example.org");
     wire.command(Command::AnswerRefer { invite, status: 202 });
     wire.command(Command::NotifyRefer { invite, status: 404, reason: "Not Found".into() });
     assert_eq!(wire.bench.names(alice), ["fail", "talk ESTABLISHED"]);
     // In the other direction: the phone transfers the page.
-    let refer = Command::Refer { invite, target: "sip:1006@example.org".into(), replaces: None };
+    let refer = Command::Refer { invite, target: Box::new("sip:1006@example.org".parse().unwrap()), replaces: None };
     wire.command(refer);
     let mut called = None;
     while let Some(event) = wire.events.pop_front() {
         if let Event::Incoming { invite, request } = event {
-            assert_eq!(request.request_uri, "sip:1006@example.org");
+            assert_eq!(request.request_uri.to_string(), "sip:1006@example.org");
             called = Some(invite);
         }
     }

@@ -48,10 +48,8 @@ impl Destination {
     /// agent narrows it.
     #[must_use]
     pub fn of_uri(uri: &SipUri, transport: Option<Transport>) -> Self {
-        // `maddr` is the target if it is present (RFC 3263 §4).
-        let maddr = uri.params().get("maddr").and_then(|maddr| maddr.parse().ok());
         Self::Resolve {
-            host: maddr.unwrap_or_else(|| uri.host().clone()),
+            host: uri.next_hop(),
             port: uri.port(),
             transport: uri.transport().or(transport),
             secure: uri.is_secure(),

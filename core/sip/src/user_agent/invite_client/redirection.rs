@@ -17,7 +17,7 @@ const MOST_CONTACTS: usize = 16;
 pub(in crate::user_agent) struct Redirection {
     seen: Vec<Uri>,
     waiting: VecDeque<Uri>,
-    contacts: Vec<String>,
+    contacts: Vec<Uri>,
     /// The best failure response so far.
     best: Option<(u16, String)>,
     /// The redirects that are followed; others are only reported.
@@ -67,7 +67,7 @@ impl Redirection {
 
     fn add(&mut self, mut uri: Uri, is_followed: bool) {
         if self.contacts.len() < MOST_CONTACTS {
-            self.contacts.push(uri.to_string());
+            self.contacts.push(uri.clone());
         }
         let Some(sip) = uri.as_sip_mut() else { return };
         sip.make_request_uri();
@@ -100,9 +100,9 @@ impl Redirection {
     }
 }
 
-/// Returns whether `maddr` selects another address than the host.
+/// Returns whether requests for a target are sent to another address than its host, which `maddr` causes.
 fn is_elsewhere(target: &Uri) -> bool {
-    target.as_sip().is_some_and(|sip| sip.params().has("maddr"))
+    target.as_sip().is_some_and(|sip| sip.next_hop() != *sip.host())
 }
 
 /// Returns the rank of a failure response: 6xx first, redirects last because they were followed (RFC 3261 §16.7 step

@@ -17,7 +17,7 @@ use super::context::Scope;
 use super::io::{Body, Cause};
 use super::session::timer::Proposal;
 use super::session::{Exchange, Incoming, Reply, Session, reason_header, reason_of};
-use crate::message::{HeaderName, Method, Replaces, Request, Response};
+use crate::message::{HeaderName, Method, Replaces, Request, Response, Uri};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
 use core::time::Duration;
@@ -261,10 +261,10 @@ impl Server {
     }
 
     /// Rejects the call.
-    pub(super) fn reject(&mut self, status: u16, reason: Option<&str>, contacts: &[String], scope: &mut Scope<'_>) {
+    pub(super) fn reject(&mut self, status: u16, reason: Option<&str>, contacts: &[Uri], scope: &mut Scope<'_>) {
         if self.is_ringing() {
             let mut response = Response::to(&self.incoming.request, status.clamp(300, 699), reason.unwrap_or_default());
-            for contact in contacts.iter().filter_map(|contact| contact.parse::<crate::message::Uri>().ok()) {
+            for contact in contacts {
                 response.headers.push(HeaderName::Contact, format_args!("<{contact}>"));
             }
             scope.end(Cause::Local);

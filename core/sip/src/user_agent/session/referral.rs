@@ -4,7 +4,7 @@ use super::outgoing::RequestKind;
 use super::{Incoming, Session};
 use crate::dialog::{DialogId, Referral, refer_to};
 use crate::message::{
-    Event as Package, HeaderName, Method, Replaces, Response, Subscription, SubscriptionState, reason_phrase,
+    Event as Package, HeaderName, Method, Replaces, Response, Subscription, SubscriptionState, Uri, reason_phrase,
 };
 use crate::user_agent::context::Scope;
 use crate::user_agent::io::Event;
@@ -49,7 +49,7 @@ pub(super) enum Referred {
 
 impl Session {
     /// Sends a REFER for `target`.
-    pub(crate) fn refer(&mut self, target: &str, replaces: Option<&Replaces>, scope: &mut Scope<'_>) {
+    pub(crate) fn refer(&mut self, target: Uri, replaces: Option<&Replaces>, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         let refused = |status| Event::ReferProgress { invite, status, is_final: true, is_refused: true };
         if !self.is_established() || self.referring.is_some() {
@@ -146,11 +146,11 @@ impl Session {
         let replaced = referral.replaces.as_ref().map(DialogId::of_replaces);
         let event = Event::Refer {
             invite: scope.invite(),
-            target: referral.target.to_string(),
+            target: Box::new(referral.target),
             replaces: referral.replaces.as_ref().map(ToString::to_string),
             // Resolves the dialog if the new call goes to this relay.
             replaced: replaced.and_then(|id| scope.context.dialogs.get(&id)).map(|(invite, _)| *invite),
-            referred_by: headers.referred_by().and_then(Result::ok).map(|by| by.uri.to_string()),
+            referred_by: headers.referred_by().and_then(Result::ok).map(|by| Box::new(by.uri)),
         };
         self.referred = Some(Referred::Asked(Box::new(incoming)));
         scope.report(event);

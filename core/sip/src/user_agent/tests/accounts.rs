@@ -11,7 +11,7 @@ use core::time::Duration;
 
 fn registering() -> (Bench, Request) {
     let mut bench = Bench::new(settings());
-    let account = Account { registrar: Some("sip:example.org".into()), ..alice() };
+    let account = Account { registrar: Some("sip:example.org".parse().unwrap()), ..alice() };
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
     let register = bench.request(&Method::Register);
     (bench, register)
@@ -84,7 +84,7 @@ fn unanswered_register_is_retried() {
 }
 
 #[test]
-fn network_change_repeats_register_invalid_account_is_reported() {
+fn network_change_repeats_register_of_valid_registrar() {
     let (mut bench, register) = registering();
     accept(&mut bench, &register);
     bench.take_events();
@@ -93,18 +93,14 @@ fn network_change_repeats_register_invalid_account_is_reported() {
     bench.input(Input::NetworkChanged { addresses: std::collections::BTreeSet::new() });
     bench.wait(Duration::from_secs(3));
     bench.request(&Method::Register);
-    let account = Account { registrar: Some("nonsense".into()), ..alice() };
-    bench.take_events();
-    bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
-    let failure = Failure::NoSuchHost;
-    assert!(bench.take_events().contains(&Event::RegistrationFailed { account: ALICE, failure, retry_at: None }));
+    assert!("nonsense".parse::<crate::message::SipUri>().is_err(), "no account has an invalid registrar");
 }
 
 #[test]
 fn invite_to_other_request_uri_finds_its_account() {
     let mut bench = Bench::with_alice(settings());
     let bob = Account {
-        identity: Identity { name: None, uri: "sip:bob@example.org".into() },
+        identity: Identity { name: None, uri: "sip:bob@example.org".parse().unwrap() },
         options_interval: Duration::ZERO,
         persists: false,
         contact_user: "bob-2".into(),
@@ -132,7 +128,7 @@ fn invite_to_other_request_uri_finds_its_account() {
 fn invite_from_shared_server_reaches_the_named_account() {
     let mut bench = Bench::new(settings());
     let account = |number: u64| Account {
-        identity: Identity { name: None, uri: format!("sip:user{number}@example.org") },
+        identity: Identity { name: None, uri: format!("sip:user{number}@example.org").parse().unwrap() },
         options_interval: Duration::ZERO,
         persists: false,
         contact_user: format!("contact{number}"),
@@ -227,8 +223,8 @@ const NUMBER: &str = "sip:+4930100001@192.0.2.1";
 
 fn trunk() -> Account {
     Account {
-        identity: Identity { name: None, uri: "sip:4711@pbx.example.org".into() },
-        route: vec!["sip:192.0.2.77".into()],
+        identity: Identity { name: None, uri: "sip:4711@pbx.example.org".parse().unwrap() },
+        route: vec!["sip:192.0.2.77".parse().unwrap()],
         persists: true,
         is_trunk: true,
         contact_user: "trunk-1".into(),
@@ -310,7 +306,7 @@ fn called_number_order_decides_between_accounts_at_an_address() {
     ] {
         let sources = vec!["198.51.100.0/24".parse().unwrap()];
         let account = |name: &str, called_number: &[CalledNumberSource]| Account {
-            identity: Identity { name: None, uri: format!("sip:{name}@example.org") },
+            identity: Identity { name: None, uri: format!("sip:{name}@example.org").parse().unwrap() },
             sources: sources.clone(),
             persists: true,
             contact_user: format!("contact-{name}"),
@@ -359,7 +355,7 @@ fn server_address_needs_a_single_address_family() {
     {
         let mut bench = bench_with(false, Account { route: Vec::new(), ..trunk() });
         resolve(&mut bench, addresses);
-        let to = Destination::Uri("sip:+4930@pbx.example.org".into());
+        let to = Destination::Uri("sip:+4930@pbx.example.org".parse().unwrap());
         let address = bench.agent.peer_address(Some(ALICE), &to);
         assert_eq!(address.map(|address| address.is_ipv6()), family, "{addresses:?}");
     }

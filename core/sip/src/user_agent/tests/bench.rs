@@ -45,10 +45,10 @@ pub(crate) fn settings() -> UserAgentSettings {
 
 pub(crate) fn alice() -> Account {
     Account {
-        identity: Identity { name: Some("Alice".into()), uri: "sip:alice@example.org".into() },
+        identity: Identity { name: Some("Alice".into()), uri: "sip:alice@example.org".parse().unwrap() },
         login: Some(Login::new("alice", "secret")),
         registrar: None,
-        route: vec!["sip:192.0.2.2".into()],
+        route: vec!["sip:192.0.2.2".parse().unwrap()],
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
@@ -69,7 +69,7 @@ pub(crate) fn order(offer: Option<&str>) -> OutboundInvite {
     OutboundInvite {
         account: Some(ALICE),
         from: None,
-        to: Destination::Uri("sip:bob@example.org".into()),
+        to: Destination::Uri("sip:bob@example.org".parse().unwrap()),
         offer: offer.map(sdp),
         headers: Vec::new(),
         anonymous: false,

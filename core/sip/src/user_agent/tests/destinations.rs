@@ -14,7 +14,7 @@ fn public_only() -> UserAgentSettings {
 
 fn calling_through(route: &str) -> Bench {
     let mut bench = Bench::new(public_only());
-    let account = Account { route: vec![route.to_owned()], ..alice() };
+    let account = Account { route: vec![route.parse().unwrap()], ..alice() };
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
     bench
@@ -33,7 +33,7 @@ fn private_proxy_fails_immediately() {
 #[test]
 fn private_registrar_fails_immediately() {
     let mut bench = Bench::new(public_only());
-    let account = Account { registrar: Some("sip:10.0.0.1".into()), route: Vec::new(), ..alice() };
+    let account = Account { registrar: Some("sip:10.0.0.1".parse().unwrap()), route: Vec::new(), ..alice() };
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
     let Event::RegistrationFailed { failure: Failure::NoSuchHost, .. } = bench.event() else { panic!("a failure") };
     bench.assert_quiet();
@@ -42,7 +42,7 @@ fn private_registrar_fails_immediately() {
 /// Returns the targets of an INVITE through a proxy whose name resolves to these addresses.
 fn hops(addresses: &[&str]) -> Vec<Target> {
     let mut agent = UserAgent::new(public_only(), [7; 32], Time::EPOCH);
-    let account = Account { route: vec!["sip:proxy.test;lr".into()], ..alice() };
+    let account = Account { route: vec!["sip:proxy.test;lr".parse().unwrap()], ..alice() };
     agent
         .handle_input(Input::Command(Command::AddAccount { account: ALICE, settings: Box::new(account) }), Time::EPOCH);
     let invite = Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) };

@@ -89,7 +89,7 @@ fn bye_challenge_of_foreign_caller_is_not_answered() {
 fn sips_call_is_not_redirected_to_sip() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
-    request.to = Destination::Uri("sips:bob@example.org".into());
+    request.to = Destination::Uri("sips:bob@example.org".parse().unwrap());
     bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
     let first = bench.request(&Method::Invite);
     bench.receive(with(reply(&first, 302, "x"), "Contact", "<sip:bob@example.org>, <sips:b@example.org>;q=0.1"));
@@ -109,7 +109,7 @@ fn redirect_of_registered_phone_is_not_followed() {
     let invite = bench.request(&Method::Invite);
     bench.receive(with(reply(&invite, 302, "x"), "Contact", "<sip:premium@evil.example>"));
     bench.request(&Method::Ack);
-    let contacts = vec!["sip:premium@evil.example".into()];
+    let contacts = vec!["sip:premium@evil.example".parse().unwrap()];
     let cause = Cause::Refused { status: 302, reason: "Moved Temporarily".into(), contacts };
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause });
     bench.assert_quiet();
@@ -118,7 +118,11 @@ fn redirect_of_registered_phone_is_not_followed() {
 #[test]
 fn challenged_refer_subscription_has_the_last_cseq() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    bench.command(Command::Refer { invite: CALL, target: "sip:carol@example.org".into(), replaces: None });
+    bench.command(Command::Refer {
+        invite: CALL,
+        target: Box::new("sip:carol@example.org".parse().unwrap()),
+        replaces: None,
+    });
     let first = bench.request(&Method::Refer);
     bench.receive(with(reply(&first, 407, "bob"), "Proxy-Authenticate", CHALLENGE));
     let second = bench.request(&Method::Refer);

@@ -8,7 +8,11 @@ use core::time::Duration;
 const SECOND: InviteId = InviteId::Outbound(2);
 
 fn refer(bench: &mut Bench, replaces: Option<InviteId>) -> Request {
-    bench.command(Command::Refer { invite: CALL, target: "sip:carol@example.org".into(), replaces });
+    bench.command(Command::Refer {
+        invite: CALL,
+        target: Box::new("sip:carol@example.org".parse().unwrap()),
+        replaces,
+    });
     bench.request(&Method::Refer)
 }
 
@@ -83,7 +87,11 @@ fn attended_transfer_refer_to_carries_replaces() {
     let (mut bench, _) = called_out(settings(), &[]);
     bench.command(Command::Invite { invite: SECOND, request: Box::new(order(Some("offer"))) });
     let invite = bench.request(&Method::Invite);
-    bench.command(Command::Refer { invite: CALL, target: "sip:carol@example.org".into(), replaces: Some(SECOND) });
+    bench.command(Command::Refer {
+        invite: CALL,
+        target: Box::new("sip:carol@example.org".parse().unwrap()),
+        replaces: Some(SECOND),
+    });
     assert_eq!(bench.event(), Event::ReferProgress { invite: CALL, status: 481, is_final: true, is_refused: true });
     bench.receive(with_body(reply(&invite, 200, "carol"), "answer"));
     bench.request(&Method::Ack);
@@ -109,10 +117,10 @@ fn received_refer_is_answered_with_notify() {
         bench.event(),
         Event::Refer {
             invite: CALL,
-            target: "sip:carol@example.org".into(),
+            target: Box::new("sip:carol@example.org".parse().unwrap()),
             replaces: None,
             replaced: None,
-            referred_by: Some("sip:bob@example.org".into()),
+            referred_by: Some(Box::new("sip:bob@example.org".parse().unwrap())),
         }
     );
     bench.command(Command::AnswerRefer { invite: CALL, status: 202 });

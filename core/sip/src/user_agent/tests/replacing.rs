@@ -70,7 +70,7 @@ fn outbound_invite_has_replaces_and_referred_by() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.replaces = Some("c1;to-tag=t;from-tag=f".into());
-    request.referred_by = Some("sip:bob@example.org".into());
+    request.referred_by = Some("sip:bob@example.org".parse().unwrap());
     bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
     let invite = bench.request(&Method::Invite);
     assert_eq!(invite.headers.get("Replaces"), Some("c1;to-tag=t;from-tag=f"));

@@ -104,7 +104,11 @@ const COMMANDS: [(&str, Step); 8] = [
         case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488, reason: None });
     }),
     ("refer", |case| {
-        case.bench.command(Command::Refer { invite: case.id, target: "sip:c@example.org".into(), replaces: None });
+        case.bench.command(Command::Refer {
+            invite: case.id,
+            target: Box::new("sip:c@example.org".parse().unwrap()),
+            replaces: None,
+        });
     }),
     ("answer refer", |case| case.bench.command(Command::AnswerRefer { invite: case.id, status: 202 })),
     ("info", |case| case.bench.command(Command::Info { invite: case.id, body: sdp("digit") })),

@@ -276,7 +276,7 @@ impl World {
         let request = OutboundInvite {
             account: Some(model::ACCOUNT),
             from: None,
-            to: Destination::Uri(format!("sip:{}@{}", model::CONTACT, address(to))),
+            to: Destination::Uri(format!("sip:{}@{}", model::CONTACT, address(to)).parse().unwrap()),
             offer: offer.clone(),
             headers: vec![("X-Mark".into(), format!("{}-{at}", self.marks))],
             anonymous: false,
@@ -300,7 +300,7 @@ impl World {
         let command = match self.below(10) {
             0..=2 => Command::HangUp { invite, reason: None },
             3..=6 => Command::Offer { invite, body: model::body(&mut self.bodies) },
-            7 => Command::Refer { invite, target: "sip:dave@example.org".into(), replaces: None },
+            7 => Command::Refer { invite, target: Box::new("sip:dave@example.org".parse().unwrap()), replaces: None },
             _ => Command::Info { invite, body: model::body(&mut self.bodies) },
         };
         self.command(at, command);

@@ -11,7 +11,7 @@ pub(super) const CONTACT: &str = "callee";
 
 pub(super) fn account(node: usize) -> Account {
     Account {
-        identity: Identity { name: None, uri: format!("sip:agent{node}@example.org") },
+        identity: Identity { name: None, uri: format!("sip:agent{node}@example.org").parse().unwrap() },
         login: None,
         registrar: None,
         route: Vec::new(),
