@@ -1,9 +1,6 @@
 use super::{Address, InvalidServer, Server};
-use offhook_sip::message::{SipUri, unescaped};
+use offhook_sip::message::SipUri;
 use offhook_sip::transport::Transport;
-use proptest::prelude::*;
-
-mod reference;
 
 fn domain() -> Server {
     Server::parse("example.org:5080").unwrap()
@@ -90,77 +87,5 @@ fn address_survives_serialization() {
         let address = Address::parse(written);
         let saved = serde_json::to_string(&address).unwrap();
         assert_eq!(serde_json::from_str::<Address>(&saved).unwrap(), address);
-    }
-}
-
-/// Text in the notations of pages, with errors.
-fn notation() -> impl Strategy<Value = String> {
-    let scheme = prop_oneof![Just(""), Just("sip:"), Just("SIPS:"), Just("tel:"), Just("<sip:"), Just("\"B\" <sip:")];
-    let user =
-        prop_oneof!["[a-z]{1,4}", r"\+?[0-9]{1,3}[-. ()]?[0-9]{0,3}", "[a-z%ü é;=?&+*#/!'2F]{0,6}", "[ -~]{0,5}",];
-    let host = prop_oneof![
-        Just(String::new()),
-        "@[a-zA-Z.-]{1,6}",
-        "@[a-z]{1,3}:[0-9]{1,5}",
-        Just("@[::1]:5070".to_owned()),
-        "@[ -~]{0,5}",
-    ];
-    let rest = prop_oneof![Just(""), Just(";transport=tcp"), Just(";x;lr"), Just("?Subject=x"), Just(">"), Just(" ")];
-    (scheme, user, host, rest).prop_map(|(scheme, user, host, rest)| format!("{scheme}{user}{host}{rest}"))
-}
-
-/// Returns whether a text belongs to the notations that were deliberately changed.
-fn is_changed(text: &str) -> bool {
-    let written = super::without_display_name(text);
-    let after_scheme = ["sip:", "sips:", "tel:"].into_iter().find_map(|scheme| {
-        written.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme))?;
-        written.get(scheme.len()..)
-    });
-    let (user, rest) = after_scheme.unwrap_or(written).split_once('@').unwrap_or((written, ""));
-    // Several `@`, a password, no user, and escapes that are not UTF-8 or have a sign.
-    rest.contains('@')
-        || user.contains("%+")
-        || user.contains(':')
-        || user.is_empty()
-        || unescaped(user).contains('\u{fffd}')
-}
-
-fn has_odd_plus(uri: &SipUri) -> bool {
-    uri.user().is_some_and(|user| *user == *"+" || user.get(1..).is_some_and(|rest| rest.contains('+')))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-    #[test]
-    fn address_equals_that_of_the_old_parser(text in notation()) {
-        let old = reference::callee_uri(&text, &reference::Server::parse("example.org:5080").unwrap());
-        // The user agent parsed this text.
-        let old = old.and_then(|uri| uri.parse::<SipUri>().ok()).filter(|uri| uri.port() != Some(0));
-        let address = Address::parse(&text);
-        let new = address.uri_at(&domain());
-        if !is_changed(&text) {
-            prop_assert_eq!(reference::address_of_record(&text).0, address.login().0.clone());
-        }
-        match &old {
-            // The parameters of a number must be valid.
-            Some(_) if text.starts_with("tel:") && text.contains(';') => {}
-            // `+` is followed by digits, and nowhere else in a number.
-            Some(uri) if new.as_ref() != Some(uri) && has_odd_plus(uri) => {}
-            Some(_) => prop_assert_eq!(new, old),
-            // Characters that need escapes are accepted in a user part, and underscores in a host.
-            None => prop_assert!(new.is_none_or(|uri| uri.to_string().contains(['%', '_'])), "{}", text),
-        }
-    }
-
-    #[test]
-    fn server_equals_that_of_the_old_parser(host in "[a-zA-Z0-9.:-]{0,6}|\\[[0-9a-f:]{2,5}\\]", rest in "(:[0-9]{0,5})?(;transport=(tcp|tls|ws|UDP)|;lr)?") {
-        let text = format!("{host}{rest}");
-        let old = reference::Server::parse(&text).ok().map(|server| (server.uri(), server.to_string()));
-        let new = Server::parse(&text).ok().map(|server| (server.uri().to_string(), server.to_string()));
-        // Addresses are written in their shortest form.
-        let is_address = Server::parse(&text).is_ok_and(|server| server.host.address().is_some());
-        prop_assert_eq!(old.is_some(), new.is_some());
-        prop_assert!(is_address || old == new, "{:?} {:?}", old, new);
     }
 }
