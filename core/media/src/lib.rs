@@ -1,11 +1,12 @@
-//! The media plane without sockets: ICE-lite, DTLS-SRTP, RTP and RTCP, and the bridge between two legs.
+//! The media plane without sockets: ICE-lite, DTLS-SRTP, RTP and RTCP, and the graph that joins the streams of
+//! legs.
 #![forbid(unsafe_code)]
 
-pub mod bridge;
 pub mod command;
 pub mod counters;
 pub mod crossing;
 pub mod dtmf;
+pub mod graph;
 pub mod ice;
 pub mod identity;
 mod io;

@@ -29,9 +29,31 @@ pub(crate) enum Relayed {
     TransportFeedback { id: SourceId, control: Vec<u8> },
 }
 
+impl StreamSource {
+    /// Feedback about this source, for its leg.
+    fn relayed(self, feedback: impl FnOnce(SourceId) -> Relayed) -> (Recipient, Relayed) {
+        (Recipient::Source(self.leg), feedback(self.id))
+    }
+}
+
+/// The legs to which RTCP is relayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipient {
+    /// The leg of the source that the RTCP is about.
+    Source(LegKey),
+    /// The legs with sinks of this stream.
+    SinksOf(usize),
+}
+
 impl Leg {
     /// Decrypts a compound RTCP packet in place and returns what concerns the bridged leg.
-    pub(crate) fn receive_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Vec<Relayed> {
+    pub(crate) fn receive_rtcp(
+        &mut self,
+        arrival: Arrival,
+        packet: &mut [u8],
+        io: &mut Io,
+        now: Time,
+    ) -> Vec<(Recipient, Relayed)> {
         let mut relayed = Vec::new();
         let length = match self.transport.open_rtcp(arrival, packet, now) {
             Ok(length) => length,
@@ -47,10 +69,11 @@ impl Leg {
                 SR => {
                     let Some(report) = SenderReport::parse(chunk.body) else { continue };
                     let id = arrival.source(report.ssrc);
-                    let source = self.sources.get_mut(id);
-                    if let Some(reception) = source.and_then(|source| source.reception.as_mut()) {
+                    if let Some(source) = self.sources.get_mut(id)
+                        && let Some(reception) = &mut source.reception
+                    {
                         reception.note(&report, now);
-                        relayed.push(Relayed::SenderReport { id, report });
+                        relayed.push((Recipient::SinksOf(source.stream), Relayed::SenderReport { id, report }));
                     }
                     self.apply_report_blocks(report_blocks(chunk, SENDER_INFORMATION), now);
                 }
@@ -72,39 +95,48 @@ impl Leg {
         relayed
     }
 
-    fn read_feedback(&mut self, kind: u8, format: u8, feedback: Feedback<'_>, io: &mut Io, relayed: &mut Vec<Relayed>) {
+    fn read_feedback(
+        &mut self,
+        kind: u8,
+        format: u8,
+        feedback: Feedback<'_>,
+        io: &mut Io,
+        relayed: &mut Vec<(Recipient, Relayed)>,
+    ) {
         match (kind, format) {
             (RTPFB, NACK) => {
                 let lost = self.resend(feedback.media, feedback.lost(), io);
-                if let Some(id) = self.source_of(feedback.media).filter(|_| !lost.is_empty()) {
-                    relayed.push(Relayed::Nack { id, lost });
-                }
+                let source = self.source_of(feedback.media).filter(|_| !lost.is_empty());
+                relayed.extend(source.map(|source| source.relayed(|id| Relayed::Nack { id, lost })));
             }
             (RTPFB, TRANSPORT_CC) => {
-                if let Some(id) = self.source_of(feedback.media) {
-                    relayed.push(Relayed::TransportFeedback { id, control: feedback.control.to_vec() });
-                }
+                let control = || feedback.control.to_vec();
+                let source = self.source_of(feedback.media);
+                relayed.extend(
+                    source.map(|source| source.relayed(|id| Relayed::TransportFeedback { id, control: control() })),
+                );
             }
             (PSFB, PLI) => {
-                relayed.extend(self.source_of(feedback.media).map(|id| Relayed::KeyFrame { id }));
+                let source = self.source_of(feedback.media);
+                relayed.extend(source.map(|source| source.relayed(|id| Relayed::KeyFrame { id })));
             }
             (PSFB, FIR) => {
-                let asked = feedback.asked().filter_map(|media| self.source_of(media));
-                relayed.extend(asked.map(|id| Relayed::KeyFrame { id }));
+                let sources = feedback.asked().filter_map(|media| self.source_of(media));
+                relayed.extend(sources.map(|source| source.relayed(|id| Relayed::KeyFrame { id })));
             }
             (PSFB, AFB) => {
                 let Some(remb) = feedback.remb() else { return };
                 let sources = remb.sources.iter().filter_map(|media| self.source_of(u32::from_be_bytes(*media)));
-                relayed.extend(sources.map(|id| Relayed::Remb { id, rate: remb.rate }));
+                relayed.extend(sources.map(|source| source.relayed(|id| Relayed::Remb { id, rate: remb.rate })));
             }
             _ => {}
         }
     }
 
     /// The source whose packets are sent under one of the relay's SSRCs.
-    fn source_of(&self, local_ssrc: u32) -> Option<SourceId> {
+    fn source_of(&self, local_ssrc: u32) -> Option<StreamSource> {
         let stream = self.streams.iter().find(|stream| stream.negotiated.local_ssrc == local_ssrc)?;
-        Some(stream.rewriter.source()?.id)
+        stream.rewriter.source()
     }
 
     /// Applies or sends the relayed RTCP of the bridged leg.

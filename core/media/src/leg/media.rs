@@ -4,9 +4,10 @@ use super::Leg;
 use super::source::Source;
 use super::stream::MediaStream;
 use super::transport::send_rtp;
-use crate::bridge::Route;
 use crate::command::{Event, LegKey};
 use crate::dtmf::{ReceivedEvent, digit_of};
+use crate::graph::EncodedFrame;
+use crate::graph::route::Route;
 use crate::io::Io;
 use crate::rtcp::statistics::{Reception, Timing};
 use crate::rtp::encoding::Encoding;
@@ -119,7 +120,7 @@ impl Leg {
             if begins != Some(KeyFrame::No) {
                 source.key_frames.satisfied();
             }
-        } else if is_first && negotiated.is_video() && self.partner.is_some() {
+        } else if is_first && negotiated.is_video() && (self.partner.is_some() || !negotiated.sinks.is_empty()) {
             source.key_frames.begin(now);
             accepted.has_new_deadline = true;
         }
@@ -166,12 +167,26 @@ impl Leg {
         oldest.is_some_and(|oldest| self.remove_source(oldest))
     }
 
-    /// Forwards a packet of the bridged leg.
-    pub(crate) fn forward(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
-        let is_destination = |stream: &MediaStream| {
-            stream.route.as_ref().is_some_and(|route| route.from == from && route.stream == accepted.stream)
-        };
-        let Some(index) = self.streams.iter().position(is_destination) else {
+    /// Sends a packet of a leg on another worker.
+    pub(crate) fn forward_across(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
+        let is_sink = |stream: &MediaStream| stream.is_sink_of(from, accepted.stream);
+        match self.streams.iter().position(is_sink) {
+            Some(index) => self.forward((from, index), accepted, packet, io, now),
+            None => io.counters.dropped.not_negotiated += 1,
+        }
+    }
+
+    /// Sends a packet of a source in one of its streams.
+    pub(crate) fn forward(
+        &mut self,
+        (from, index): (LegKey, usize),
+        accepted: &Accepted,
+        packet: &[u8],
+        io: &mut Io,
+        now: Time,
+    ) {
+        let stream = self.streams.get_mut(index).filter(|stream| stream.is_sink_of(from, accepted.stream));
+        let Some(stream) = stream else {
             io.counters.dropped.not_negotiated += 1;
             return;
         };
@@ -180,16 +195,13 @@ impl Leg {
             return;
         };
         let mut buffer = io.buffer();
-        let written = self.streams.get_mut(index).and_then(|stream| {
-            if let Some(digit) = accepted.digit {
-                stream.play_if_not_forwarded(accepted.header.payload_type, digit);
-            }
-            let header = rewritten(stream, from, accepted, packet, &mut buffer, now)?;
-            if let Some(cache) = &mut stream.cache {
-                cache.keep(header.sequence, &buffer);
-            }
-            Some(header)
-        });
+        if let Some(digit) = accepted.digit {
+            stream.play_if_not_forwarded(accepted.header.payload_type, digit);
+        }
+        let written = rewritten(stream, from, accepted, packet, &mut buffer, now);
+        if let (Some(header), Some(cache)) = (&written, &mut stream.cache) {
+            cache.keep(header.sequence, &buffer);
+        }
         match written {
             Some(header) => send_rtp(path, &header, buffer, io),
             None => {
@@ -274,7 +286,8 @@ fn rewritten(
         timestamp: incoming.timestamp,
         rate: accepted.rate,
     };
-    let route = stream.route.as_ref()?;
+    let is_video = stream.is_video();
+    let route = stream.route.as_mut()?;
     let Some(payload_type) = route.payload(incoming.payload_type) else {
         // For example comfort noise: the receiver must not detect a loss.
         if stream.negotiated.remote.kind == MediaKind::Audio {
@@ -287,15 +300,20 @@ fn rewritten(
     header.padding = incoming.padding;
     // A receiver may resynchronize here (RFC 3551 §4.1). In video the marker ends a frame and is set by the sender
     // only.
-    header.marker = incoming.marker || (place.switched && !stream.is_video());
+    header.marker = incoming.marker || (place.switched && !is_video);
     if incoming.extension.is_some() || route.mid().is_some() {
         write_with_elements(&mut header, route, incoming, packet, out);
     } else {
         header.write(&[], out);
     }
     let payload = packet.get(incoming.length..)?;
-    match route.law(incoming.payload_type) {
-        Some(law) => law.convert(payload, incoming.padding, out),
+    match route.stage(incoming.payload_type) {
+        Some(stage) => {
+            let (payload, padding) = packet::split_padding(payload, incoming.padding);
+            let Header { sequence, timestamp, .. } = *incoming;
+            stage.process(EncodedFrame { payload, sequence, timestamp, rate: accepted.rate }, out);
+            out.extend_from_slice(padding);
+        }
         None => out.extend_from_slice(payload),
     }
     stream.rate = accepted.rate;

@@ -20,6 +20,7 @@
 
 mod cache;
 mod control;
+mod graph;
 mod media;
 mod quality;
 mod report;
@@ -30,11 +31,10 @@ mod stream;
 mod transport;
 mod webrtc;
 
-pub(crate) use control::Relayed;
+pub(crate) use control::{Recipient, Relayed};
 pub(crate) use media::{Accepted, Arrival};
 pub(crate) use saved::SavedLeg;
 
-use crate::bridge::Route;
 use crate::command::{BridgeId, Event, LegKey, LocalTransport, RemoteTransport, Silence, Stream, TransportFailure};
 use crate::crossing::Address;
 use crate::ice::agent::{Checked, LiteAgent, Pair};
@@ -313,38 +313,6 @@ impl Leg {
     /// Ends the leg because one of its sockets cannot be opened.
     pub(crate) fn fail_to_bind(&mut self) {
         self.ended = Some(Ended::Failed(TransportFailure::NoPort));
-    }
-
-    /// Sets the routes into its streams. A stream without a route sends nothing; a stream whose route has the same
-    /// origin continues without interruption.
-    pub(crate) fn set_routes(&mut self, partner: Option<Partner>, routes: Vec<Option<Route>>) {
-        self.partner = partner;
-        let mut routes = routes.into_iter();
-        for stream in &mut self.streams {
-            let (before, after) = (stream.route.take(), routes.next().flatten());
-            let origin = |route: &Route| (route.from, route.stream);
-            if before.as_ref().map(origin) != after.as_ref().map(origin) {
-                stream.rewriter.detach();
-            }
-            stream.route = after;
-        }
-    }
-
-    /// Ends its part of a bridge: the leg sends no more media. Returns the partner.
-    pub(crate) fn leave_bridge(&mut self) -> Option<Partner> {
-        let partner = self.partner.take();
-        self.set_routes(None, Vec::new());
-        self.cancel_key_frame_requests();
-        partner
-    }
-
-    /// Restores the partner and the routes from before the leg was saved.
-    pub(crate) fn restore_routes(&mut self, partner: Partner, routes: Vec<Option<Route>>) {
-        self.partner = Some(partner);
-        let mut routes = routes.into_iter();
-        for stream in &mut self.streams {
-            stream.route = routes.next().flatten();
-        }
     }
 
     /// Sends close_notify or BYE, because the leg is closed.

@@ -84,7 +84,7 @@ impl RtpTransport {
             return Err(PacketRejection::ForeignAddress);
         }
         let stream = streams.get(arrival.session);
-        let is_negotiated = stream.is_some_and(|stream| stream.format(header.payload_type).is_some());
+        let is_negotiated = || stream.is_some_and(|stream| stream.format(header.payload_type).is_some());
         let session = self.session(arrival.session).ok_or(PacketRejection::ForeignAddress)?;
         session.open_rtp(arrival.from, packet, header, is_negotiated, now)
     }

@@ -103,7 +103,7 @@ impl SavedTransport {
 }
 
 /// A [`Leg`] in saved form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedLeg {
     key: LegKey,
     transport: SavedTransport,

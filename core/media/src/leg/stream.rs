@@ -2,9 +2,10 @@
 
 use super::cache::Cache;
 use super::quality::{PastReception, SentReports};
-use crate::bridge::Route;
-use crate::command::{PeerReception, Stream};
+use crate::command::{LegKey, PeerReception, Stream};
 use crate::dtmf::Player;
+use crate::graph::Sinks;
+use crate::graph::route::Route;
 use crate::rtcp::write::SenderFigures;
 use crate::rtp::encoding::Encoding;
 use crate::rtp::rewrite::{Rewriter, StreamSource, ticks};
@@ -74,7 +75,7 @@ impl FormatTable {
 }
 
 /// A negotiated stream of a leg.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
     /// The negotiated section; its received payloads include those that the peer may send although they were not negotiated.
     pub(crate) negotiated: Stream,
@@ -82,9 +83,12 @@ pub(crate) struct MediaStream {
     #[serde(skip)]
     formats: FormatTable,
     pub(crate) rewriter: Rewriter,
-    /// The route from the bridged leg; computed again from both legs' streams when the leg is restored.
+    /// The destinations of received packets; determined again when the leg is restored, like `route`.
     #[serde(skip)]
-    pub(crate) route: Option<Route>,
+    pub(super) sinks: Sinks,
+    /// The route from the source of sent packets; computed again from both legs' streams when the leg is restored.
+    #[serde(skip)]
+    pub(super) route: Option<Route>,
     pub(crate) player: Player,
     /// Timestamp of the telephone-event being sent.
     pub(crate) event_timestamp: u32,
@@ -123,6 +127,7 @@ impl MediaStream {
             formats: FormatTable::new(&negotiated.received),
             negotiated,
             rewriter: Rewriter::new(sequence, timestamp),
+            sinks: Sinks::default(),
             route: None,
             player: Player::default(),
             event_timestamp: 0,
@@ -141,6 +146,11 @@ impl MediaStream {
         self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
         self.negotiated = completed(negotiated);
         self.formats = FormatTable::new(&self.negotiated.received);
+    }
+
+    /// Whether it sends the packets of this source.
+    pub(super) fn is_sink_of(&self, from: LegKey, stream: usize) -> bool {
+        self.route.as_ref().is_some_and(|route| route.from == from && route.stream == stream)
     }
 
     /// Whether the peer's direction includes sending.

@@ -95,11 +95,12 @@ impl Header {
     pub fn write(&mut self, elements: &[(u8, &[u8])], out: &mut Vec<u8>) {
         let start = out.len();
         let has_extension = if elements.is_empty() { 0 } else { 0x10 };
-        out.push(0x80 | u8::from(self.padding) << 5 | has_extension);
-        out.push(u8::from(self.marker) << 7 | (self.payload_type & 0x7f));
-        out.extend_from_slice(&self.sequence.to_be_bytes());
-        out.extend_from_slice(&self.timestamp.to_be_bytes());
-        out.extend_from_slice(&self.ssrc.to_be_bytes());
+        let first = 0x80 | u8::from(self.padding) << 5 | has_extension;
+        let second = u8::from(self.marker) << 7 | (self.payload_type & 0x7f);
+        let [q0, q1] = self.sequence.to_be_bytes();
+        let ([t0, t1, t2, t3], [s0, s1, s2, s3]) = (self.timestamp.to_be_bytes(), self.ssrc.to_be_bytes());
+        let fixed: [u8; FIXED] = [first, second, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3];
+        out.extend_from_slice(&fixed);
         self.extension = None;
         if !elements.is_empty() {
             let profile = extension::write(elements, out);
@@ -119,6 +120,14 @@ pub fn payload<'a>(packet: &'a [u8], header: &Header) -> Option<&'a [u8]> {
     }
     let padding = usize::from(*payload.last()?);
     if padding == 0 { None } else { payload.get(..payload.len().checked_sub(padding)?) }
+}
+
+/// Splits the octets after the header into payload and padding (RFC 3550 §5.1). Padding that is longer than that is
+/// ignored: all of the octets are padding.
+#[must_use]
+pub fn split_padding(octets: &[u8], is_padded: bool) -> (&[u8], &[u8]) {
+    let padding = octets.last().filter(|_| is_padded).map_or(0, |count| usize::from(*count));
+    octets.split_at(octets.len().saturating_sub(padding))
 }
 
 #[cfg(test)]

@@ -148,24 +148,27 @@ impl Rewriter {
     /// Returns the numbers of a packet; `None` if it is older than the first mapped packet of its source, or out of
     /// range.
     pub fn place(&mut self, incoming: &Incoming, now: Time) -> Option<StreamPosition> {
-        let (mut mapping, switched) = match &mut self.mapping {
-            None => (self.take_over(incoming, now), true),
-            Some(mapping) => match mapping.relation(incoming, now) {
-                Relation::Continues => (*mapping, false),
-                Relation::Begins => (self.take_over(incoming, now), true),
-                Relation::Strays => {
+        let relation = self.mapping.as_ref().map_or(Relation::Begins, |mapping| mapping.relation(incoming, now));
+        let switched = match relation {
+            Relation::Continues => false,
+            Relation::Begins => {
+                self.mapping = Some(self.take_over(incoming, now));
+                true
+            }
+            Relation::Strays => {
+                if let Some(mapping) = &mut self.mapping {
                     mapping.stray = Some(incoming.sequence.wrapping_add(1));
-                    return None;
                 }
-            },
+                return None;
+            }
         };
+        let mapping = self.mapping.as_mut()?;
         let is_early = incoming.sequence.wrapping_sub(mapping.first) >= 0x8000;
         if is_early && mapping.count < 0x4000 {
             return None;
         }
         mapping.count = mapping.count.saturating_add(1);
         mapping.note(incoming, now);
-        self.mapping = Some(mapping);
         let place = StreamPosition {
             sequence: incoming.sequence.wrapping_add(mapping.sequence),
             timestamp: incoming.timestamp.wrapping_add(mapping.timestamp),

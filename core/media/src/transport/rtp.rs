@@ -179,7 +179,7 @@ impl RtpSession {
         from: SocketAddr,
         packet: &mut [u8],
         header: &Header,
-        is_negotiated: bool,
+        is_negotiated: impl FnOnce() -> bool,
         now: Time,
     ) -> Result<usize, PacketRejection> {
         if !self.rtp.considers(from, &self.rules) {
@@ -187,7 +187,7 @@ impl RtpSession {
         }
         let received = ReceivedPacket { from, ssrc: header.ssrc, sequence: header.sequence };
         let Some(srtp) = self.protection() else {
-            if self.rtp.current() != Some(from) && !is_negotiated {
+            if self.rtp.current() != Some(from) && !is_negotiated() {
                 return Err(PacketRejection::ForeignAddress);
             }
             return match self.rtp.admit(received, &self.rules, now) {
@@ -288,7 +288,7 @@ pub(crate) fn fuzz(data: &[u8]) {
                 let component = if first & 1 == 0 { Component::Rtp } else { Component::Rtcp };
                 let _ = session.open_rtcp(component, from, &mut packet, now);
             } else if let Some(header) = Header::parse(&packet) {
-                let _ = session.open_rtp(from, &mut packet, &header, true, now);
+                let _ = session.open_rtp(from, &mut packet, &header, || true, now);
             }
             (rest, now) = (after, now + Duration::from_millis(100));
         }

@@ -1,9 +1,10 @@
 //! Bridges between legs of two workers; see [`crate::crossing`] for the messages.
 
 use super::{Output, Worker};
-use crate::bridge::routes;
 use crate::command::{BridgeId, LegKey, WorkerId};
 use crate::crossing::{Address, Crossing, Message};
+use crate::graph::StageFactory;
+use crate::graph::route::routes;
 use crate::leg::{Across, Leg, LegIndex, Partner};
 use offhook_clock::Time;
 use offhook_sdp::webrtc::Section;
@@ -26,11 +27,13 @@ impl Leg {
     }
 
     /// Stores the sections that the partner's peer sends, and sets the routes into this leg's streams.
-    fn set_incoming(&mut self, incoming: Vec<Section>) {
-        let Some(Partner::Across(mut across)) = self.partner.take() else { return };
+    fn set_incoming(&mut self, incoming: Vec<Section>, stages: &dyn StageFactory) {
+        let Some(Partner::Across(across)) = &mut self.partner else { return };
         across.incoming = incoming;
-        let routes = routes(across.address.leg, &across.incoming, &self.outgoing());
-        self.set_routes(Some(Partner::Across(across)), routes);
+        let (from, incoming) = (across.address.leg, across.incoming.clone());
+        let routes = routes(from, &incoming, &self.outgoing(), stages);
+        self.set_routes(routes);
+        self.add_sinks_across();
     }
 }
 
@@ -77,7 +80,7 @@ impl Worker {
         let Some(Partner::Across(across)) = &leg.partner else { return };
         let across = across.clone();
         let incoming = leg.incoming();
-        leg.set_incoming(across.incoming.clone());
+        leg.set_incoming(across.incoming.clone(), &*self.config.stages);
         self.send_across(key, &across, Message::Hello { incoming, answer });
     }
 
@@ -127,7 +130,7 @@ impl Worker {
         match message {
             Message::Hello { incoming, answer } => {
                 across.address.at = from.at;
-                leg.set_incoming(incoming);
+                leg.set_incoming(incoming, &*self.config.stages);
                 leg.request_key_frames(&mut self.io, now);
                 if answer {
                     self.describe_across(to.leg, false);
@@ -135,7 +138,7 @@ impl Worker {
                 self.arm(to.leg);
             }
             Message::Rtp { accepted, packet } => {
-                leg.forward(from.leg, &accepted, &packet, &mut self.io, now);
+                leg.forward_across(from.leg, &accepted, &packet, &mut self.io, now);
                 self.io.recycle(packet);
                 if accepted.digit.is_some() {
                     self.arm(to.leg);

@@ -90,6 +90,7 @@ impl Worker {
 
     pub(super) fn close(&mut self, key: LegKey, now: Time) -> bool {
         self.unbridge(key);
+        self.disconnect(key);
         let Some((index, mut leg)) = self.legs.remove(key) else { return false };
         leg.close(&mut self.io, now);
         self.io.event(Event::LegReports(vec![leg.report(ReportStage::Final)]));

@@ -1,9 +1,12 @@
 //! Configuration of a media worker.
 
 use crate::command::WorkerId;
+use crate::graph::StageFactory;
+use crate::graph::g711::LawConversions;
 use crate::identity::DtlsIdentity;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The supported DTLS versions.
@@ -34,6 +37,8 @@ pub struct WorkerConfig {
     pub rtp_timeout: Option<Duration>,
     /// The supported DTLS versions.
     pub dtls_versions: DtlsVersions,
+    /// Makes the stages between streams with different codecs.
+    pub stages: Arc<dyn StageFactory>,
     /// Rules for following a SIP peer to an address that it did not describe.
     pub latch: LatchRules,
     /// The interval of interim reports of each connected leg ([`Event::LegReports`](crate::command::Event::LegReports)).
@@ -53,6 +58,7 @@ impl WorkerConfig {
             media_timeout: Duration::from_secs(30),
             rtp_timeout: Some(Duration::from_secs(600)),
             dtls_versions: DtlsVersions::default(),
+            stages: Arc::new(LawConversions),
             latch: LatchRules::default(),
             report_interval: Duration::from_secs(5),
         }

@@ -10,6 +10,7 @@
 mod across;
 mod commands;
 mod config;
+mod graph;
 mod legs;
 mod pairs;
 mod ports;
@@ -20,14 +21,13 @@ mod saved;
 pub use config::{DtlsVersions, WorkerConfig};
 pub use saved::SavedWorker;
 
-use crate::bridge::routes;
 use crate::command::{Event, LegKey};
 use crate::counters::Counters;
 use crate::crossing::{Crossing, Message};
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::BindingRequest;
 use crate::io::Io;
-use crate::leg::{Arrival, Ended, Leg, LegIndex, Partner, Rules};
+use crate::leg::{Arrival, Ended, LegIndex, Partner, Rules};
 use crate::socket::{Local, PortId};
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
@@ -148,12 +148,12 @@ impl Worker {
 
     /// Sets the routes between two legs, if their streams are known.
     fn join(&mut self, a: LegKey, b: LegKey) {
-        for (to, from) in [(a, b), (b, a)] {
-            let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
-            let partner = self.legs.index_of(from).map(|at| Partner::Here { key: from, at });
-            if let Some(leg) = self.legs.get_mut(to) {
-                leg.set_routes(partner, routes(from, &incoming, &leg.outgoing()));
+        for (key, partner) in [(a, b), (b, a)] {
+            let at = self.legs.index_of(partner);
+            if let Some(leg) = self.legs.get_mut(key) {
+                leg.partner = at.map(|at| Partner::Here { key: partner, at });
             }
+            self.feed(partner, key);
         }
     }
 
@@ -170,10 +170,12 @@ impl Worker {
         let Some(leg) = self.legs.get_mut(key) else { return false };
         let partner = leg.leave_bridge();
         match partner {
-            Some(Partner::Here { at, .. }) => {
-                if let Some(partner) = self.legs.at(at) {
-                    partner.leave_bridge();
+            Some(Partner::Here { key: partner, at }) => {
+                if let Some(leg) = self.legs.at(at) {
+                    leg.leave_bridge();
                 }
+                self.stop_feeding(key, partner);
+                self.stop_feeding(partner, key);
             }
             Some(Partner::Across(across)) => self.send_across(key, &across, Message::Parted),
             None => {}
@@ -248,23 +250,16 @@ impl Worker {
         let Some(leg) = self.legs.at(index) else { return };
         let Some(accepted) = leg.receive_rtp(arrival, packet, &mut self.io, now) else { return };
         let (key, packet) = (leg.key, packet.get(..accepted.length).unwrap_or(&[]));
-        match &leg.partner {
-            Some(Partner::Here { key: partner, at }) => {
-                let (partner, at) = (*partner, *at);
-                let Some(leg) = self.legs.at(at) else { return };
-                leg.forward(key, &accepted, packet, &mut self.io, now);
-                if accepted.digit.is_some() {
-                    self.arm(partner);
-                }
-            }
-            Some(Partner::Across(across)) => {
-                let mut buffer = self.io.buffer();
-                buffer.extend_from_slice(packet);
-                let message = Message::Rtp { accepted, packet: buffer };
-                let crossing = across.crossing(self.config.id, (key, index), message);
-                self.io.outputs.push_back(Output::Cross(crossing));
-            }
+        let sinks = leg.sink_count(accepted.stream);
+        match leg.sink(accepted.stream, 0) {
+            Some(sink) => self.forward((key, index), sink, &accepted, packet, now),
+            None if leg.partner.is_some() => self.io.counters.dropped.not_negotiated += 1,
             None => self.io.counters.dropped.not_bridged += 1,
+        }
+        for further in 1..sinks {
+            if let Some(sink) = self.legs.at(index).and_then(|leg| leg.sink(accepted.stream, further)) {
+                self.forward((key, index), sink, &accepted, packet, now);
+            }
         }
         if accepted.has_new_deadline {
             self.arm(key);
@@ -275,20 +270,10 @@ impl Worker {
         let Some(leg) = self.legs.at(index) else { return };
         let relayed = leg.receive_rtcp(arrival, packet, &mut self.io, now);
         let key = leg.key;
-        match &leg.partner {
-            Some(Partner::Here { key: partner, at }) => {
-                let (partner, at) = (*partner, *at);
-                let Some(leg) = self.legs.at(at) else { return };
-                for relayed in &relayed {
-                    leg.relay(key, relayed, &mut self.io, now);
-                }
-                self.arm(partner);
+        for (recipient, relayed) in relayed {
+            for to in self.recipients(index, recipient) {
+                self.relay((key, index), to, &relayed, now);
             }
-            Some(Partner::Across(across)) => {
-                let crossing = |relayed| across.crossing(self.config.id, (key, index), Message::Rtcp(relayed));
-                self.io.outputs.extend(relayed.into_iter().map(crossing).map(Output::Cross));
-            }
-            None => {}
         }
     }
 

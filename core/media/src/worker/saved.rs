@@ -5,8 +5,6 @@
 //! [`Command::BridgeAcross`](crate::command::Command::BridgeAcross) has been given for both legs again.
 
 use super::{Worker, WorkerConfig};
-use crate::bridge::routes;
-use crate::command::LegKey;
 use crate::identity::{DtlsIdentity, SavedIdentity};
 use crate::leg::{Leg, Partner, SavedLeg};
 use crate::seal::{SealingKey, Unsealable};
@@ -14,7 +12,7 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
 /// A [`Worker`] in saved form. Its keys are sealed; the rest is plain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SavedWorker {
     identity: SavedIdentity,
     legs: Vec<SavedLeg>,
@@ -72,21 +70,15 @@ impl Worker {
             worker.legs.insert(leg);
         }
         for (key, partner) in bridged {
-            worker.restore_routes(key, partner);
+            let at = worker.legs.index_of(partner);
+            if let (Some(leg), Some(at)) = (worker.legs.get_mut(key), at) {
+                leg.partner = Some(Partner::Here { key: partner, at });
+                worker.restore_routes(partner, key);
+            }
         }
         for key in worker.legs.keys() {
             worker.settle(key, now);
         }
         Ok(worker)
-    }
-
-    /// Restores the routes into a restored leg.
-    fn restore_routes(&mut self, key: LegKey, partner: LegKey) {
-        let (Some(leg), Some(sender)) = (self.legs.get(key), self.legs.get(partner)) else { return };
-        let Some(at) = self.legs.index_of(partner) else { return };
-        let routes = routes(partner, &sender.incoming(), &leg.outgoing());
-        if let Some(leg) = self.legs.get_mut(key) {
-            leg.restore_routes(Partner::Here { key: partner, at }, routes);
-        }
     }
 }

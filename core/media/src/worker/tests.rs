@@ -1,6 +1,7 @@
 mod across;
 mod browser;
 mod g711;
+mod graph;
 mod payload_types;
 mod peer;
 mod phone;

@@ -2,7 +2,7 @@
 
 use super::phone::{PHONE, section, stream};
 use super::{Scene, payload};
-use crate::rtp::g711::Law;
+use crate::graph::g711::Law;
 use crate::rtp::packet;
 use core::time::Duration;
 use offhook_sdp::codec::MediaKind;
@@ -22,7 +22,7 @@ fn legs_with_different_laws_are_transcoded() {
     for (received, number, law) in [(scene.bob.take_rtp(), 8, Law::MuToA), (scene.alice.take_rtp(), 0, Law::AToMu)] {
         let [(header, packet)] = &received[..] else { panic!("one packet") };
         let mut expected = Vec::new();
-        law.convert(&sound, false, &mut expected);
+        law.convert(&sound, &mut expected);
         assert_eq!((header.payload_type, packet::payload(packet, header)), (number, Some(expected.as_slice())));
     }
 }
@@ -52,7 +52,7 @@ fn changed_law_is_transcoded_at_once() {
     let after = exchange(&mut scene, 2, 8);
     for ((before, after), (number, law)) in before.iter().zip(&after).zip([(8, Law::MuToA), (0, Law::AToMu)]) {
         let mut expected = Vec::new();
-        law.convert(&sound, false, &mut expected);
+        law.convert(&sound, &mut expected);
         assert_eq!(*after, (number, before.1.wrapping_add(1), expected));
     }
 }
@@ -65,7 +65,7 @@ fn unnegotiated_law_is_transcoded() {
         Scene::phone_call(of_alice, vec![section(MediaKind::Audio, vec![payload(8, "PCMA", 8_000, 1, &[])])]);
     let sound: Vec<u8> = (0..160).collect();
     let mut converted = Vec::new();
-    Law::MuToA.convert(&sound, false, &mut converted);
+    Law::MuToA.convert(&sound, &mut converted);
     for (sequence, number, expected) in [(1, 8, Some(&sound)), (2, 0, Some(&converted)), (3, 9, None)] {
         scene.phone_sends(PHONE, 0, (number, sequence, 160 * u32::from(sequence), 5), &sound);
         scene.run(Duration::from_millis(20));

@@ -1,7 +1,8 @@
 use super::{Route, routes};
 use crate::command::LegKey;
+use crate::graph::EncodedFrame;
+use crate::graph::g711::{Law, LawConversions};
 use crate::rtp::extension::MID;
-use crate::rtp::g711::Law;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::{HeaderExtension, Section};
@@ -23,6 +24,26 @@ fn section(kind: MediaKind, payloads: Vec<Payload>, extensions: &[(u8, &str)]) -
     }
 }
 
+fn between(sender: &Section, receiver: &Section) -> Option<Route> {
+    Route::between((LegKey(1), 0), sender, receiver, &LawConversions)
+}
+
+const SOUND: [u8; 4] = [0, 1, 0x80, 0xff];
+
+/// The result of the stage for a payload type, if there is one.
+fn converted(route: &mut Route, number: u8) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let frame = EncodedFrame { payload: &SOUND, sequence: 1, timestamp: 160, rate: 8000 };
+    route.stage(number)?.process(frame, &mut out);
+    Some(out)
+}
+
+fn of_law(law: Law) -> Vec<u8> {
+    let mut out = Vec::new();
+    law.convert(&SOUND, &mut out);
+    out
+}
+
 #[test]
 fn payload_types_map_by_codec_extensions_by_uri() {
     let baseline = Some("profile-level-id=42e01f;packetization-mode=1");
@@ -31,7 +52,7 @@ fn payload_types_map_by_codec_extensions_by_uri() {
     let receiver = vec![payload(120, "H264", high), payload(121, "VP8", None)];
     let sender = section(MediaKind::Video, sender, &[(1, MID), (2, "a"), (3, "b")]);
     let receiver = section(MediaKind::Video, receiver, &[(9, "b"), (5, MID)]);
-    let route = Route::between(LegKey(1), 0, &sender, &receiver).unwrap();
+    let route = between(&sender, &receiver).unwrap();
     assert_eq!([96, 97, 98, 99, 200].map(|n| route.payload(n)), [Some(121), None, Some(120), None, None]);
     assert_eq!([1, 2, 3, 4].map(|id| route.extension(id)), [None, None, Some(9), None]);
     assert_eq!(route.mid(), Some((5, "m")));
@@ -45,14 +66,14 @@ fn other_g711_law_is_used_as_last_resort() {
     };
     let both = section(MediaKind::Audio, vec![g711(0, "PCMU"), g711(8, "PCMA")], &[]);
     let only_a = section(MediaKind::Audio, vec![g711(8, "PCMA")], &[]);
-    let route = Route::between(LegKey(1), 0, &both, &only_a).unwrap();
+    let mut route = between(&both, &only_a).unwrap();
     assert_eq!([0, 8].map(|n| route.payload(n)), [Some(8), Some(8)]);
-    assert_eq!([0, 8].map(|n| route.law(n)), [Some(Law::MuToA), None]);
-    let back = Route::between(LegKey(1), 0, &only_a, &both).unwrap();
-    assert_eq!((back.payload(8), back.law(8)), (Some(8), None));
+    assert_eq!([0, 8].map(|n| converted(&mut route, n)), [Some(of_law(Law::MuToA)), None]);
+    let mut back = between(&only_a, &both).unwrap();
+    assert_eq!((back.payload(8), converted(&mut back, 8)), (Some(8), None));
     let other = section(MediaKind::Audio, vec![g711(9, "G722")], &[]);
-    let none = Route::between(LegKey(1), 0, &both, &other).unwrap();
-    assert_eq!((none.payload(0), none.law(0)), (None, None));
+    let mut none = between(&both, &other).unwrap();
+    assert_eq!((none.payload(0), converted(&mut none, 0)), (None, None));
 }
 
 #[test]
@@ -66,7 +87,7 @@ fn route_follows_directions() {
     ] {
         let sender = Section { direction: sends, ..open.clone() };
         let receiver = Section { direction: receives, ..open.clone() };
-        assert_eq!(Route::between(LegKey(1), 0, &sender, &receiver).is_some(), is_open);
+        assert_eq!(between(&sender, &receiver).is_some(), is_open);
     }
 }
 
@@ -75,7 +96,8 @@ fn streams_are_matched_by_position_within_their_kind() {
     let stream = |kind| section(kind, vec![], &[]);
     let sender = [stream(MediaKind::Video), stream(MediaKind::Audio)];
     let receiver = [stream(MediaKind::Audio), stream(MediaKind::Video), stream(MediaKind::Video)];
-    let found: Vec<_> = routes(LegKey(1), &sender, &receiver).iter().map(|r| r.as_ref().map(|r| r.stream)).collect();
+    let found: Vec<_> =
+        routes(LegKey(1), &sender, &receiver, &LawConversions).iter().map(|r| r.as_ref().map(|r| r.stream)).collect();
     assert_eq!(found, [Some(1), Some(0), None]);
 }
 
@@ -85,6 +107,6 @@ fn rejected_section_is_skipped() {
     let refused = || Section { rejected: true, ..audio() };
     let of_peer = [refused(), audio()];
     let stream = |routes: Vec<Option<Route>>| routes.into_iter().map(|r| r.map(|r| r.stream)).collect::<Vec<_>>();
-    assert_eq!(stream(routes(LegKey(1), &of_peer, &[audio()])), [Some(1)]);
-    assert_eq!(stream(routes(LegKey(1), &[audio()], &of_peer)), [None, Some(0)]);
+    assert_eq!(stream(routes(LegKey(1), &of_peer, &[audio()], &LawConversions)), [Some(1)]);
+    assert_eq!(stream(routes(LegKey(1), &[audio()], &of_peer, &LawConversions)), [None, Some(0)]);
 }

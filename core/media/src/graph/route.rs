@@ -1,22 +1,25 @@
-//! Maps a stream of one leg to a stream of another: payload types by codec, header extensions by URI.
+//! Maps a source to a sink: payload types by codec, header extensions by URI.
 
+use super::{MediaStage, StageFactory};
 use crate::command::LegKey;
 use crate::rtp::extension::MID;
-use crate::rtp::g711::Law;
-use offhook_sdp::codec::MediaKind;
+use offhook_sdp::codec::{MediaKind, Payload};
 use offhook_sdp::webrtc::Section;
 
-/// The mapping of an incoming stream to an outgoing stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The payload type that no codec has.
+const NO_PAYLOAD: u8 = u8::MAX;
+
+/// The path from a source, which is an incoming stream, to a sink, which is an outgoing stream.
+#[derive(Debug)]
 pub struct Route {
     /// The leg of the incoming stream.
     pub from: LegKey,
     /// The index of the stream in that leg.
     pub stream: usize,
     /// The outgoing payload type, indexed by the incoming one.
-    payloads: [Option<u8>; 128],
-    /// The G.711 transcoding, if any, indexed by the incoming payload type.
-    laws: [Option<Law>; 128],
+    payloads: [u8; 128],
+    /// The stages by incoming payload type; none if all packets pass unchanged.
+    stages: Vec<(u8, Box<dyn MediaStage>)>,
     /// The outgoing extension identifier, indexed by the incoming one. 0 stands for none.
     extensions: [u8; 256],
     /// The MID extension of the outgoing stream: its identifier, and the value of `a=mid`.
@@ -26,23 +29,33 @@ pub struct Route {
 impl Route {
     /// Returns the route from a sender's section to a receiver's; `None` if the directions do not allow it.
     #[must_use]
-    pub fn between(from: LegKey, stream: usize, sender: &Section, receiver: &Section) -> Option<Self> {
+    pub fn between(
+        (from, stream): (LegKey, usize),
+        sender: &Section,
+        receiver: &Section,
+        factory: &dyn StageFactory,
+    ) -> Option<Self> {
         let allowed = sender.direction.sends() && receiver.direction.receives();
         if !allowed || sender.rejected || receiver.rejected || sender.kind != receiver.kind {
             return None;
         }
-        let (mut payloads, mut laws) = ([None; 128], [None; 128]);
+        let (mut payloads, mut stages) = ([NO_PAYLOAD; 128], Vec::new());
         for incoming in &sender.payloads {
-            let same_number = |outgoing: &&offhook_sdp::codec::Payload| outgoing.number == incoming.number;
+            let same_number = |outgoing: &&Payload| outgoing.number == incoming.number;
             let mut fitting = receiver.payloads.iter().filter(|outgoing| outgoing.codec.matches(&incoming.codec));
-            let mut outgoing = fitting.clone().find(same_number).or_else(|| fitting.next());
-            let index = usize::from(incoming.number);
-            if let (None, Some(law)) = (outgoing, laws.get_mut(index)) {
-                outgoing = receiver.payloads.iter().find(|outgoing| outgoing.codec.converts(&incoming.codec));
-                *law = outgoing.and_then(|_| Law::from(&incoming.codec.name));
+            let mut number = fitting.clone().find(same_number).or_else(|| fitting.next()).map(|found| found.number);
+            if number.is_none() {
+                let made = receiver
+                    .payloads
+                    .iter()
+                    .find_map(|outgoing| Some((outgoing.number, factory.stage(&incoming.codec, &outgoing.codec)?)));
+                if let Some((outgoing, stage)) = made {
+                    number = Some(outgoing);
+                    stages.push((incoming.number, stage));
+                }
             }
-            if let Some(slot) = payloads.get_mut(index) {
-                *slot = outgoing.map(|outgoing| outgoing.number);
+            if let (Some(slot), Some(number)) = (payloads.get_mut(usize::from(incoming.number)), number) {
+                *slot = number;
             }
         }
         let mut extensions = [0; 256];
@@ -54,19 +67,20 @@ impl Route {
         }
         let mid = receiver.extensions.iter().find(|outgoing| outgoing.uri == MID);
         let mid = mid.map(|mid| (mid.id, receiver.mid.clone()));
-        Some(Self { from, stream, payloads, laws, extensions, mid })
+        Some(Self { from, stream, payloads, stages, extensions, mid })
     }
 
     /// The outgoing payload type.
     #[must_use]
     pub fn payload(&self, incoming: u8) -> Option<u8> {
-        self.payloads.get(usize::from(incoming)).copied().flatten()
+        self.payloads.get(usize::from(incoming)).copied().filter(|number| *number != NO_PAYLOAD)
     }
 
-    /// The G.711 transcoding that a packet of this payload type needs.
+    /// The stage that packets of this payload type need.
     #[must_use]
-    pub fn law(&self, incoming: u8) -> Option<Law> {
-        self.laws.get(usize::from(incoming)).copied().flatten()
+    pub fn stage(&mut self, incoming: u8) -> Option<&mut dyn MediaStage> {
+        let (_, stage) = self.stages.iter_mut().find(|(number, _)| *number == incoming)?;
+        Some(stage.as_mut())
     }
 
     /// The outgoing identifier of a header extension.
@@ -85,7 +99,12 @@ impl Route {
 /// For each section of `receiver`, the route from the section of `sender` with the same position among the sections of
 /// its kind that are not rejected.
 #[must_use]
-pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Option<Route>> {
+pub fn routes(
+    from: LegKey,
+    sender: &[Section],
+    receiver: &[Section],
+    factory: &dyn StageFactory,
+) -> Vec<Option<Route>> {
     let mut taken = [0_usize; 2];
     let mut routes = Vec::with_capacity(receiver.len());
     for section in receiver {
@@ -99,7 +118,7 @@ pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Opt
             sender.iter().enumerate().filter(|(_, incoming)| incoming.kind == kind && !incoming.rejected);
         let found = same_kind.nth(*place);
         *place += 1;
-        routes.push(found.and_then(|(index, incoming)| Route::between(from, index, incoming, section)));
+        routes.push(found.and_then(|(index, incoming)| Route::between((from, index), incoming, section, factory)));
     }
     routes
 }

@@ -1,10 +1,11 @@
 //! Transcoding between the two laws of G.711 (ITU-T G.711 §3): octet by octet, so that two legs with different laws
 //! need no codec.
 
-use serde::{Deserialize, Serialize};
+use super::{EncodedFrame, MediaStage, StageFactory};
+use offhook_sdp::codec::Codec;
 
 /// The direction of transcoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
     /// From PCMU to PCMA.
     MuToA,
@@ -25,16 +26,30 @@ impl Law {
         }
     }
 
-    /// Appends `payload` in the other law. Padding is copied unchanged (RFC 3550 §5.1).
-    pub fn convert(self, payload: &[u8], padded: bool, out: &mut Vec<u8>) {
-        let padding = payload.last().filter(|_| padded).map_or(0, |count| usize::from(*count));
-        let (sound, padding) = payload.split_at(payload.len().saturating_sub(padding));
+    /// Appends `payload` in the other law.
+    pub fn convert(self, payload: &[u8], out: &mut Vec<u8>) {
         let table = match self {
             Self::MuToA => &MU_TO_A,
             Self::AToMu => &A_TO_MU,
         };
-        out.extend(sound.iter().map(|octet| table.get(usize::from(*octet)).copied().unwrap_or(*octet)));
-        out.extend_from_slice(padding);
+        out.extend(payload.iter().map(|octet| table.get(usize::from(*octet)).copied().unwrap_or(*octet)));
+    }
+}
+
+impl MediaStage for Law {
+    fn process(&mut self, frame: EncodedFrame<'_>, out: &mut Vec<u8>) {
+        self.convert(frame.payload, out);
+    }
+}
+
+/// Makes stages between the two laws, and no others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LawConversions;
+
+impl StageFactory for LawConversions {
+    fn stage(&self, from: &Codec, to: &Codec) -> Option<Box<dyn MediaStage>> {
+        let law = Law::from(&from.name).filter(|_| from.converts(to) && !from.matches(to))?;
+        Some(Box::new(law))
     }
 }
 
@@ -61,7 +76,7 @@ const fn table(law: Law) -> [u8; 256] {
 const MU_BIAS: i32 = 33 << 2;
 
 /// The 16-bit amplitude of a µ-law octet.
-const fn decode_mu(octet: u8) -> i32 {
+pub(super) const fn decode_mu(octet: u8) -> i32 {
     let octet = !octet;
     let step = ((octet & 0x0f) as i32) << 3;
     let segment = (octet >> 4) & 7;
@@ -70,7 +85,7 @@ const fn decode_mu(octet: u8) -> i32 {
 }
 
 /// The 16-bit amplitude of an A-law octet.
-const fn decode_a(octet: u8) -> i32 {
+pub(super) const fn decode_a(octet: u8) -> i32 {
     let octet = octet ^ 0x55;
     let step = (((octet & 0x0f) as i32) << 4) + 8;
     let magnitude = match (octet >> 4) & 7 {
@@ -80,7 +95,7 @@ const fn decode_a(octet: u8) -> i32 {
     if octet & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
-const fn encode_mu(amplitude: i32) -> u8 {
+pub(super) const fn encode_mu(amplitude: i32) -> u8 {
     let magnitude = amplitude.abs() + MU_BIAS;
     let magnitude = if magnitude > 0x7fff { 0x7fff } else { magnitude };
     // The highest bit of the biased magnitude is bit 7 in segment 0 and bit 14 in segment 7.
@@ -90,7 +105,7 @@ const fn encode_mu(amplitude: i32) -> u8 {
     !(sign | segment << 4 | step)
 }
 
-const fn encode_a(amplitude: i32) -> u8 {
+pub(super) const fn encode_a(amplitude: i32) -> u8 {
     let magnitude = amplitude.abs();
     let magnitude = if magnitude > 0x7fff { 0x7fff } else { magnitude };
     // Segments 0 and 1 have steps of the same size.

@@ -1,0 +1,118 @@
+//! A leg in the media graph: its streams are sources, which have sinks, and sinks, which have a route from their source.
+
+use super::{Leg, Partner};
+use crate::command::LegKey;
+use crate::graph::Sink;
+use crate::graph::route::Route;
+use std::collections::BTreeSet;
+
+impl Leg {
+    /// The sink of a stream with this index among its sinks.
+    #[inline]
+    pub(crate) fn sink(&self, stream: usize, index: usize) -> Option<Sink> {
+        self.streams.get(stream)?.sinks.get(index)
+    }
+
+    /// The number of sinks of a stream.
+    pub(crate) fn sink_count(&self, stream: usize) -> usize {
+        self.streams.get(stream).map_or(0, |stream| stream.sinks.len())
+    }
+
+    /// All sinks of a stream.
+    pub(crate) fn sinks_of(&self, stream: usize) -> Vec<Sink> {
+        (0..).map_while(|index| self.sink(stream, index)).collect()
+    }
+
+    /// The legs that have a sink of this leg's streams.
+    pub(crate) fn sink_legs(&self) -> BTreeSet<LegKey> {
+        let sinks = (0..self.streams.len()).flat_map(|stream| self.sinks_of(stream));
+        sinks
+            .filter_map(|sink| match sink {
+                Sink::Local { leg, .. } => Some(leg),
+                Sink::Across => None,
+            })
+            .collect()
+    }
+
+    /// The legs from which its streams have a route.
+    pub(crate) fn source_legs(&self) -> BTreeSet<LegKey> {
+        self.streams.iter().filter_map(|stream| Some(stream.route.as_ref()?.from)).collect()
+    }
+
+    /// The sinks that its routes make of its streams, with the index of their source.
+    pub(crate) fn own_sinks(&self, from: LegKey, sink: impl Fn(usize) -> Sink) -> Vec<(usize, Sink)> {
+        let routes = self.streams.iter().enumerate().filter_map(|(index, stream)| {
+            let route = stream.route.as_ref().filter(|route| route.from == from)?;
+            Some((route.stream, sink(index)))
+        });
+        routes.collect()
+    }
+
+    /// Adds sinks to its streams.
+    pub(crate) fn add_sinks(&mut self, sinks: Vec<(usize, Sink)>) {
+        for (stream, sink) in sinks {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.sinks.add(sink);
+            }
+        }
+    }
+
+    /// Removes the sinks at another leg of the worker.
+    pub(crate) fn remove_sinks(&mut self, to: LegKey) {
+        self.retain_sinks(|sink| !matches!(sink, Sink::Local { leg, .. } if leg == to));
+    }
+
+    fn retain_sinks(&mut self, keeps: impl Fn(Sink) -> bool) {
+        self.streams.iter_mut().for_each(|stream| stream.sinks.retain(&keeps));
+    }
+
+    /// Makes the bridged leg on another worker a sink of all streams.
+    pub(crate) fn add_sinks_across(&mut self) {
+        self.retain_sinks(|sink| sink != Sink::Across);
+        self.streams.iter_mut().for_each(|stream| stream.sinks.add(Sink::Across));
+    }
+
+    /// Sets the routes into its streams. A stream without a route sends nothing; a stream whose route has the same
+    /// source continues without interruption.
+    pub(crate) fn set_routes(&mut self, routes: Vec<Option<Route>>) {
+        let mut routes = routes.into_iter();
+        for stream in &mut self.streams {
+            let (before, after) = (stream.route.take(), routes.next().flatten());
+            let source = |route: &Route| (route.from, route.stream);
+            if before.as_ref().map(source) != after.as_ref().map(source) {
+                stream.rewriter.detach();
+            }
+            stream.route = after;
+        }
+    }
+
+    /// Restores the routes from before the leg was saved: all streams continue.
+    pub(crate) fn restore_routes(&mut self, routes: Vec<Option<Route>>) {
+        let mut routes = routes.into_iter();
+        for stream in &mut self.streams {
+            stream.route = routes.next().flatten();
+        }
+    }
+
+    /// Removes the routes from a leg: the streams send no more of its media.
+    pub(crate) fn remove_routes(&mut self, from: LegKey) {
+        for stream in &mut self.streams {
+            if stream.route.as_ref().is_some_and(|route| route.from == from) {
+                stream.route = None;
+                stream.rewriter.detach();
+            }
+        }
+    }
+
+    /// Ends its part of a bridge and returns the partner. The routes between them and the sinks at a leg of the same
+    /// worker are removed by the caller.
+    pub(crate) fn leave_bridge(&mut self) -> Option<Partner> {
+        let partner = self.partner.take();
+        if let Some(Partner::Across(across)) = &partner {
+            self.retain_sinks(|sink| sink != Sink::Across);
+            self.remove_routes(across.address.leg);
+        }
+        self.cancel_key_frame_requests();
+        partner
+    }
+}
