@@ -91,7 +91,13 @@ impl Established {
 
     /// Removes and returns the transfer by the relay, if there is one.
     pub(super) fn take_transfer(&mut self) -> Option<Transfer> {
-        match self.handover.take_if(|handover| matches!(handover, Handover::Transfer(_)))? {
+        self.take_transfer_by(self.transfer()?.by)
+    }
+
+    /// Removes and returns the transfer by the relay, if its transferor is that side.
+    fn take_transfer_by(&mut self, side: LegId) -> Option<Transfer> {
+        let is_by_side = |handover: &mut Handover| matches!(handover, Handover::Transfer(one) if one.by == side);
+        match self.handover.take_if(is_by_side)? {
             Handover::Transfer(transfer) => Some(transfer),
             Handover::Referral(_) => None,
         }
@@ -113,7 +119,7 @@ impl Established {
 
     /// Handles the hang-up of a participant, or the end of a target of a transfer: by command, by SIP or because it was
     /// lost.
-    pub(super) fn hang_up(self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
+    pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         let Some(side) = self.side(leg) else {
             let refused = match end.reason {
@@ -123,7 +129,10 @@ impl Established {
             };
             return self.with(|call| call.target_refuses(leg, refused, cx));
         };
-        if self.transfer().is_some_and(|transfer| transfer.by == side) { self.hand_over(cx) } else { self.end(end, cx) }
+        match self.take_transfer_by(side) {
+            Some(transfer) => self.hand_over(transfer, cx),
+            None => self.end(end, cx),
+        }
     }
 
     /// Handles the end of a SIP dialog.
@@ -133,14 +142,12 @@ impl Established {
         }
         let is_looped = self.is_looped_dialog(leg);
         let end = end_reason_of(cause, self.side(leg).is_some() || is_looped);
-        let referred = self.referral().map(|referral| self.key(referral.by.other()));
-        if is_looped {
-            self.end(end, cx)
-        } else if referred == Some(leg) && end.reason == EndReason::HungUp {
+        let referral = self.referral().map(|referral| referral.by).filter(|by| self.key(by.other()) == leg);
+        match referral {
+            _ if is_looped => self.end(end, cx),
             // The transferee ends its dialog as requested by REFER; not every peer sends the final NOTIFY before.
-            self.complete_referral(cx)
-        } else {
-            self.hang_up(leg, end, cx)
+            Some(by) if end.reason == EndReason::HungUp => self.complete_referral(by, cx),
+            Some(_) | None => self.hang_up(leg, end, cx),
         }
     }
 

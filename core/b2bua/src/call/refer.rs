@@ -52,7 +52,7 @@ impl Established {
                 cx.push(Output::ReferRefused { leg: self.key(by), fallback });
             }
             ReferProgress::Provisional(status) => cx.report_transfer_progress(self.key(by), status),
-            ReferProgress::Final(200..=299) => return self.complete_referral(cx),
+            ReferProgress::Final(200..=299) => return self.complete_referral(by, cx),
             ReferProgress::Final(status) => {
                 self.handover = None;
                 self.report_failed_transfer(by, &super::negotiation::end_of_status(status), cx);
@@ -61,10 +61,9 @@ impl Established {
         State::Established(self)
     }
 
-    /// Ends the call after the peer has reached the target.
-    pub(super) fn complete_referral(self: Box<Self>, cx: &mut Context) -> State {
-        let Some(Referral { by, .. }) = self.referral() else { return State::Established(self) };
-        cx.report(CallEvent::TransferCompleted { by: Some(self.key(*by)), target: None });
+    /// Ends the call after the peer has reached the target, as the side `by` requested.
+    pub(super) fn complete_referral(self: Box<Self>, by: LegId, cx: &mut Context) -> State {
+        cx.report(CallEvent::TransferCompleted { by: Some(self.key(by)), target: None });
         self.end(EndReason::Transferred, cx)
     }
 

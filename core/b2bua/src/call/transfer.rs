@@ -85,8 +85,8 @@ impl Established {
     }
 
     /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
-    pub(super) fn hand_over(mut self: Box<Self>, cx: &mut Context) -> State {
-        let Some(Transfer { by, forking }) = self.take_transfer() else { return State::Established(self) };
+    pub(super) fn hand_over(self: Box<Self>, transfer: Transfer, cx: &mut Context) -> State {
+        let Transfer { by, forking } = transfer;
         let Self { legs, looped, .. } = *self;
         let (transferor, transferee) = legs.split(by);
         cx.set_media(&transferee.streams);
