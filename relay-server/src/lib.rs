@@ -21,5 +21,6 @@ pub mod sip;
 pub mod sip_transport;
 pub mod supervisor;
 pub mod telemetry;
+mod timestamp;
 pub mod tls;
 mod websocket;

@@ -108,7 +108,7 @@ impl RunningRelay {
         let directory = Arc::new(CallDirectory::default());
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
-        let record_counters = records.counters.clone();
+        let record_stores = records.stores.clone();
         let plane = start_plane(
             plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory)),
             records,
@@ -122,7 +122,8 @@ impl RunningRelay {
             gauges,
             media: media_totals,
             media_queues,
-            records: record_counters,
+            records: record_stores,
+            api: Arc::default(),
             sip: sip_counters,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
@@ -211,10 +212,9 @@ fn start_api(
     stop: watch::Receiver<bool>,
     supervisor: &Supervisor,
 ) -> io::Result<ApiListening> {
-    let security_log = || Arc::clone(&app.security_log);
-    let plane = (app.plane.clone(), directory);
-    let (state, token) = ApiState::new(settings, plane, Arc::clone(&app.gauges), security_log())?;
-    let serving = Serving::new(settings, (api::router(&state), api::overload_router()), security_log(), stop);
+    let (state, token) = ApiState::new(settings, app, directory)?;
+    let routers = (api::router(&state), api::overload_router());
+    let serving = Serving::new(settings, routers, Arc::clone(&app.security_log), stop);
     let addresses = open(listeners, None, &serving, supervisor)?;
     Ok(ApiListening { token: token.filter(|_| !addresses.is_empty()), addresses })
 }

@@ -1,11 +1,13 @@
 //! Tests of call detail records: one for each call, written again after a failure, and kept after SIGKILL.
 
 use crate::EstablishedCall;
+use crate::api::is_problem;
 use crate::metrics::{samples, samples_when, value};
 use offhook_tests::browser::Browser;
 use offhook_tests::child::Folder;
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
+use offhook_tests::rest::RestClient;
 use offhook_tests::wait::until;
 use serde_json::Value;
 use std::path::Path;
@@ -75,6 +77,38 @@ async fn answered_call_is_recorded_in_both_stores() {
     assert!(!placed.is_empty() && placed <= alerted && alerted <= answered && answered <= ended, "{record}");
     assert_eq!(dialed(&folder), ["bob"]);
     drop(at_bob);
+}
+
+#[tokio::test]
+async fn records_are_listed_by_the_api() {
+    let folder = Folder::new("listed");
+    let relay = relay_in(&folder);
+    let api = RestClient::of(&relay).await;
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    for callee in ["one", "two", "three"] {
+        call_unknown_user(&mut alice, callee).await;
+    }
+    have_written(&relay, 3.0).await;
+    let list = async |query: &str| api.get(&format!("/api/v1/records?{query}")).await.body;
+    let callees = |page: &Value| -> Vec<Value> {
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        items.iter().filter_map(|item| item.get("to").cloned()).collect()
+    };
+    let first = list("limit=2&user=alice&endReason=notFound").await;
+    assert_eq!(callees(&first), ["three", "two"], "{first}");
+    assert_eq!(first.get("total"), Some(&Value::from(3)));
+    let next = first.get("next").and_then(Value::as_str).expect("a second page");
+    let second = list(&format!("limit=2&after={next}")).await;
+    assert_eq!((callees(&second), second.get("next")), (vec![Value::from("one")], Some(&Value::Null)), "{second}");
+    for none in ["endReason=hungUp", "user=bob", "until=2020-01-01T00:00:00Z"] {
+        assert_eq!(list(none).await.get("total"), Some(&Value::from(0)), "{none}");
+    }
+    let placed = first.pointer("/items/0/placedAt").and_then(Value::as_str).expect("a time");
+    assert_eq!(callees(&list(&format!("from={placed}")).await), ["three"]);
+    is_problem(&api.get("/api/v1/records?from=yesterday").await, 400, "invalidField");
+    is_problem(&RestClient::anonymous(&relay).await.get("/api/v1/records").await, 401, "unauthorized");
+    let without = Relay::start();
+    is_problem(&RestClient::of(&without).await.get("/api/v1/records").await, 404, "notFound");
 }
 
 #[tokio::test]

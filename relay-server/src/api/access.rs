@@ -14,18 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use offhook_limits::offense::Kind;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Totals of refused requests.
-#[derive(Debug, Default)]
-pub(super) struct Refusals {
-    /// Requests without credentials.
-    pub(super) no_token: AtomicU64,
-    /// Requests with a token that is not accepted.
-    pub(super) wrong_token: AtomicU64,
-    /// Requests whose token does not have the scope.
-    pub(super) no_scope: AtomicU64,
-}
+use std::sync::atomic::Ordering;
 
 /// The credentials of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +45,7 @@ pub(super) async fn require(
         Some(grant) if grant.scope >= needed => next.run(request).await,
         grant => {
             let name = grant.map_or("", |grant| grant.name.as_str());
-            api.refusals.no_scope.fetch_add(1, Ordering::Relaxed);
+            api.counters.no_scope.fetch_add(1, Ordering::Relaxed);
             log_refusal(name, api.source(&request), "scope required");
             let detail = format!("this request requires a token with the scope `{needed}`");
             let problem = Problem::new(ProblemCode::ScopeRequired, detail);
@@ -96,13 +85,13 @@ impl ApiState {
     }
 
     fn refuse_without_token(&self, request: &Request, detail: &'static str) -> Problem {
-        self.refusals.no_token.fetch_add(1, Ordering::Relaxed);
+        self.counters.no_token.fetch_add(1, Ordering::Relaxed);
         log_refusal("", self.source(request), "no token");
         Problem::new(ProblemCode::Unauthorized, detail).with(header::WWW_AUTHENTICATE, self.challenge())
     }
 
     fn refuse_wrong_token(&self, request: &Request, name: &str) -> Problem {
-        self.refusals.wrong_token.fetch_add(1, Ordering::Relaxed);
+        self.counters.wrong_token.fetch_add(1, Ordering::Relaxed);
         let source = self.source(request);
         // Other text from the network is not logged.
         let name = if self.tokens.has_name(name) { name } else { "" };

@@ -18,16 +18,16 @@ pub mod directory;
 mod openapi;
 mod page;
 mod problem;
+mod records;
 mod sessions;
 mod statistics;
 pub mod token;
 mod views;
 
 use crate::config::{ApiSettings, Settings};
-use crate::http::TrustedProxies;
+use crate::http::{App, TrustedProxies};
 use crate::security_log::SecurityLog;
-use crate::signaling_plane::{Gauges, PlaneInput};
-use access::Refusals;
+use crate::signaling_plane::Gauges;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -41,11 +41,11 @@ use directory::CallDirectory;
 use problem::{Problem, ProblemCode};
 use serde::Serialize;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use token::{AcceptedTokens, ApiToken, Scope, TokenEntry, TokenHash};
-use tokio::sync::mpsc;
 
 /// State shared by the handlers.
 #[derive(Debug)]
@@ -61,10 +61,25 @@ pub struct ApiState {
     trusted_proxies: TrustedProxies,
     security_log: Arc<SecurityLog>,
     gauges: Arc<Gauges>,
+    /// The database of call detail records.
+    records: Option<PathBuf>,
     started: Instant,
-    requests: AtomicU64,
-    timeouts: AtomicU64,
-    refusals: Refusals,
+    counters: Arc<ApiCounters>,
+}
+
+/// Totals of the API since the start.
+#[derive(Debug, Default)]
+pub struct ApiCounters {
+    /// Requests.
+    pub requests: AtomicU64,
+    /// Requests that exceeded the time limit.
+    pub timeouts: AtomicU64,
+    /// Requests without credentials.
+    pub no_token: AtomicU64,
+    /// Requests with a token that is not accepted.
+    pub wrong_token: AtomicU64,
+    /// Requests whose token does not have the scope.
+    pub no_scope: AtomicU64,
 }
 
 impl ApiState {
@@ -74,9 +89,8 @@ impl ApiState {
     /// If the system provides no random numbers.
     pub fn new(
         settings: &Settings,
-        (plane, directory): (mpsc::Sender<PlaneInput>, Arc<CallDirectory>),
-        gauges: Arc<Gauges>,
-        security_log: Arc<SecurityLog>,
+        app: &App,
+        directory: Arc<CallDirectory>,
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
         let allowed_origin = Some(settings.api.allow_origin.as_str()).filter(|origin| !origin.is_empty());
         let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
@@ -93,15 +107,14 @@ impl ApiState {
             body_size,
             allowed_origin,
             request_timeout,
-            bridge: PlaneBridge::new(plane),
+            bridge: PlaneBridge::new(app.plane.clone()),
             directory,
             trusted_proxies: settings.trusted_proxies.clone(),
-            security_log,
-            gauges,
+            security_log: Arc::clone(&app.security_log),
+            gauges: Arc::clone(&app.gauges),
+            records: app.records.database.clone(),
             started: Instant::now(),
-            requests: AtomicU64::new(0),
-            timeouts: AtomicU64::new(0),
-            refusals: Refusals::default(),
+            counters: Arc::clone(&app.api),
         };
         Ok((Arc::new(state), created))
     }
@@ -121,6 +134,7 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/rest-api/call/find", both(compatible::find_calls))
         .route("/rest-api/connection/find_all", both(compatible::find_all_connections))
         .route("/rest-api/connection/find", both(compatible::find_connections))
+        .route("/api/v1/records", get(records::list))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Read), access::require));
     let control = Router::new()
         .route("/api/v1/calls", post(calls::place))
@@ -169,11 +183,11 @@ async fn method_not_allowed() -> Problem {
 
 /// Limits the time of a request, including the time in which its body is received.
 async fn limit_time(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    api.requests.fetch_add(1, Ordering::Relaxed);
+    api.counters.requests.fetch_add(1, Ordering::Relaxed);
     match tokio::time::timeout(api.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            api.timeouts.fetch_add(1, Ordering::Relaxed);
+            api.counters.timeouts.fetch_add(1, Ordering::Relaxed);
             let detail = "the request was not completed within [api] request_timeout";
             Problem::new(ProblemCode::RequestTimeout, detail).into_response()
         }

@@ -33,6 +33,11 @@ impl PageRequest {
         Ok(Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), after })
     }
 
+    /// The number of items, and the identifier of the last item of the previous page.
+    pub(super) const fn parts(self) -> (usize, Option<u64>) {
+        (self.limit, self.after)
+    }
+
     /// Selects the page of a list, whose items are translated.
     pub(super) fn select<I, T>(
         self,

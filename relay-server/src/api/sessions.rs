@@ -3,8 +3,8 @@
 use super::body::Parameters;
 use super::page::{PageJson, PageRequest};
 use super::problem::Problem;
-use super::views::timestamp;
 use super::{ApiState, json_response};
+use crate::timestamp::rfc3339;
 use axum::extract::State;
 use axum::response::Response;
 use offhook_b2bua::relay::{AccountRegistration, AccountSnapshot, PhoneSnapshot, SessionSnapshot};
@@ -168,7 +168,7 @@ impl From<PhoneSnapshot<'_>> for RegistrationJson {
             user: phone.user.to_owned(),
             contact: phone.contact,
             address: phone.address.to_string(),
-            expires_at: timestamp(phone.expires_at),
+            expires_at: rfc3339(phone.expires_at),
         }
     }
 }

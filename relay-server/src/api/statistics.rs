@@ -1,7 +1,7 @@
 //! `GET /api/v1/statistics`: numbers of objects, and totals of the API. `/metrics` has the totals of the relay.
 
 use super::problem::Problem;
-use super::{ApiState, json_response};
+use super::{ApiCounters, ApiState, json_response};
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -56,6 +56,7 @@ pub(super) struct RefusalsJson {
 )]
 pub(super) async fn statistics(State(api): State<Arc<ApiState>>) -> Result<Response, Problem> {
     let total = |total: &AtomicU64| total.load(Ordering::Relaxed);
+    let ApiCounters { requests, timeouts, no_token, wrong_token, no_scope } = &*api.counters;
     let counts = *api.gauges.counts.lock().unwrap_or_else(PoisonError::into_inner);
     json_response(&StatisticsJson {
         version: env!("CARGO_PKG_VERSION"),
@@ -65,12 +66,12 @@ pub(super) async fn statistics(State(api): State<Arc<ApiState>>) -> Result<Respo
         calls: counts.calls,
         registrations: counts.registrations,
         api: ApiTotalsJson {
-            requests: total(&api.requests),
-            timeouts: total(&api.timeouts),
+            requests: total(requests),
+            timeouts: total(timeouts),
             refused: RefusalsJson {
-                no_token: total(&api.refusals.no_token),
-                wrong_token: total(&api.refusals.wrong_token),
-                no_scope: total(&api.refusals.no_scope),
+                no_token: total(no_token),
+                wrong_token: total(wrong_token),
+                no_scope: total(no_scope),
             },
         },
     })

@@ -58,7 +58,8 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
         media: &app.media,
         media_queues: &app.media_queues,
         sip: app.sip.as_deref(),
-        records: &app.records,
+        records: &app.records.counters,
+        api: &app.api,
     };
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")];
     (headers, metrics::render(&sources, format)).into_response()

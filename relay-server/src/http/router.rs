@@ -3,9 +3,10 @@
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
 use super::health::{healthz, metrics};
+use crate::api::ApiCounters;
 use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
-use crate::records::RecordCounters;
+use crate::records::RecordStores;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{Client, Gauges, PlaneInput};
 use crate::sip_transport::SipCounters;
@@ -45,8 +46,10 @@ pub struct App {
     pub media: Vec<Totals>,
     /// The numbers of commands that are queued for the media workers.
     pub media_queues: Vec<Arc<AtomicUsize>>,
-    /// Counters of the stores of call detail records.
-    pub records: Vec<Arc<RecordCounters>>,
+    /// The stores of call detail records.
+    pub records: RecordStores,
+    /// Totals of the REST API.
+    pub api: Arc<ApiCounters>,
     /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.

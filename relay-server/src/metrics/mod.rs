@@ -24,6 +24,7 @@ pub fn render(sources: &MetricSources<'_>, format: Format) -> String {
     sources.write_signaling(&mut out);
     sources.write_media(&mut out);
     sources.write_records(&mut out);
+    sources.write_api(&mut out);
     process::write(&mut out);
     out.finish()
 }

@@ -2,6 +2,7 @@
 //! here until it is written.
 
 use super::exposition::Exposition;
+use crate::api::ApiCounters;
 use crate::media_plane::{ThreadCounters, Totals};
 use crate::records::RecordCounters;
 use crate::signaling_plane::Gauges;
@@ -27,6 +28,8 @@ pub struct MetricSources<'a> {
     pub sip: Option<&'a SipCounters>,
     /// Counters of the stores of call detail records.
     pub records: &'a [Arc<RecordCounters>],
+    /// Totals of the REST API.
+    pub api: &'a ApiCounters,
 }
 
 impl MetricSources<'_> {
@@ -71,6 +74,19 @@ impl MetricSources<'_> {
         write_transactions(&transactions, out);
         let help = "SIP datagrams that were dropped because there were too many.";
         out.counter("offhook_sip_dropped_datagrams_total", help).value(self.sip.map_or(0, SipCounters::dropped));
+    }
+
+    pub(super) fn write_api(&self, out: &mut Exposition) {
+        let ApiCounters { requests, timeouts, no_token, wrong_token, no_scope } = self.api;
+        let total = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        out.counter("offhook_api_requests_total", "Requests of the REST API.").value(total(requests));
+        let help = "Requests of the REST API that exceeded the time limit.";
+        out.counter("offhook_api_timeouts_total", help).value(total(timeouts));
+        let help = "Requests of the REST API that were refused, by reason.";
+        let mut family = out.counter("offhook_api_refusals_total", help);
+        for (reason, count) in [("no_token", no_token), ("wrong_token", wrong_token), ("no_scope", no_scope)] {
+            family.sample(&[("reason", reason)], total(count));
+        }
     }
 
     pub(super) fn write_records(&self, out: &mut Exposition) {

@@ -1,4 +1,5 @@
 use super::{CallMetrics, Format, MetricSources, render};
+use crate::api::ApiCounters;
 use crate::media_plane::Totals;
 use crate::records::{JsonLines, RecordWriters};
 use crate::signaling_plane::Gauges;
@@ -11,8 +12,8 @@ use std::sync::atomic::AtomicUsize;
 fn rendered(gauges: &Gauges, format: Format) -> String {
     let (media, media_queues) = ([Totals::default()], [Arc::new(AtomicUsize::new(3))]);
     let (_, writers) = RecordWriters::start(vec![Box::new(JsonLines::new("unused".into()))]).unwrap();
-    let records = &writers.counters;
-    render(&MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None, records }, format)
+    let (records, api) = (&writers.stores.counters, &ApiCounters::default());
+    render(&MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None, records, api }, format)
 }
 
 /// One row for each metric of a text, as in `docs/metrics.md`.

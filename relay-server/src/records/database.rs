@@ -125,11 +125,17 @@ impl RecordStore for RecordDatabase {
     }
 
     fn maintain(&mut self) -> Result<(), StoreError> {
+        // Creates the database at start, so that it can be read before the first call.
+        self.connect()?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         match self.retention {
             Some(retention) => self.remove_old(Time::EPOCH + now.saturating_sub(retention)),
             None => Ok(()),
         }
+    }
+
+    fn database(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
     }
 
     fn reopen(&mut self) {

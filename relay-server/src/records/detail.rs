@@ -1,6 +1,6 @@
 //! The record of one call attempt.
 
-use super::timestamp::rfc3339;
+use crate::timestamp::rfc3339;
 use core::time::Duration;
 use offhook_b2bua::record::CallRecord;
 use offhook_clock::Time;

@@ -13,15 +13,14 @@ mod detail;
 mod json_lines;
 mod query;
 mod start;
-mod timestamp;
 mod writer;
 
 pub use database::RecordDatabase;
 pub use detail::{CallDetailRecord, RouteDetail};
 pub use json_lines::JsonLines;
-pub use query::{RecordQuery, StoredRecord};
+pub use query::{RecordPage, RecordQuery, StoredRecord};
 pub use start::start;
-pub use writer::{RecordCounters, RecordSender, RecordStore, RecordWriters, StoreError};
+pub use writer::{RecordCounters, RecordSender, RecordStore, RecordStores, RecordWriters, StoreError};
 
 #[cfg(test)]
 mod tests;

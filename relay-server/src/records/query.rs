@@ -36,23 +36,44 @@ pub struct StoredRecord {
     pub record: CallDetailRecord,
 }
 
+/// A page of the selected records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordPage {
+    /// The records, the newest first.
+    pub records: Vec<StoredRecord>,
+    /// The number of records on all pages.
+    pub total: usize,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
 impl RecordQuery {
-    /// Returns the selected records of the database in `path`, the newest first. Blocks while the file is read.
+    /// Returns a page of the selected records of the database in `path`. Blocks while the file is read.
     ///
     /// # Errors
     /// If the file does not exist or cannot be read.
-    pub fn run(&self, path: &Path) -> rusqlite::Result<Vec<StoredRecord>> {
+    pub fn run(&self, path: &Path) -> rusqlite::Result<RecordPage> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        let (condition, values) = self.condition();
+        let (condition, mut values) = self.condition();
+        let count = format!("SELECT count(*) FROM calls WHERE {condition}");
+        let total = connection.query_row(&count, params_from_iter(&values), |row| row.get::<_, u32>(0))?;
         let limit = self.limit.min(PAGE);
-        let statement = format!("SELECT {COLUMNS} FROM calls WHERE {condition} ORDER BY id DESC LIMIT {limit}");
+        // One more, which shows whether there is another page.
+        let one_more = limit + 1;
+        values.push(self.before.unwrap_or(i64::MAX).into());
+        let statement =
+            format!("SELECT {COLUMNS} FROM calls WHERE {condition} AND id < ? ORDER BY id DESC LIMIT {one_more}");
         let mut select = connection.prepare(&statement)?;
         let rows = select.query_map(params_from_iter(values), record_of_row)?;
-        rows.map(|row| row.map(|(id, record)| StoredRecord { id, record })).collect()
+        let rows = rows.map(|row| row.map(|(id, record)| StoredRecord { id, record }));
+        let mut records = rows.collect::<Result<Vec<_>, _>>()?;
+        let has_more = records.len() > limit;
+        records.truncate(limit);
+        Ok(RecordPage { records, total: usize::try_from(total).unwrap_or(usize::MAX), has_more })
     }
 
-    /// The condition with a parameter for each value.
+    /// The condition of all pages, with a parameter for each value.
     fn condition(&self) -> (String, Vec<Value>) {
         let mut conditions = vec!["1"];
         let mut values = Vec::new();
@@ -71,9 +92,6 @@ impl RecordQuery {
         }
         if let Some(reason) = &self.end_reason {
             add("end_reason = ?", reason.clone().into(), 1);
-        }
-        if let Some(before) = self.before {
-            add("id < ?", before.into(), 1);
         }
         (conditions.join(" AND "), values)
     }

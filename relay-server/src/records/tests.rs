@@ -68,7 +68,7 @@ fn unanswered(call: u64, placed: u64) -> CallDetailRecord {
 }
 
 fn select(path: &Path, query: &RecordQuery) -> Vec<u64> {
-    query.run(path).unwrap().into_iter().map(|stored| stored.record.call).collect()
+    query.run(path).unwrap().records.into_iter().map(|stored| stored.record.call).collect()
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn records_are_read_as_written_once() {
     // A batch that is repeated after a failure.
     database.write(&written).unwrap();
     let query = RecordQuery { limit: 10, ..RecordQuery::default() };
-    let read: Vec<_> = query.run(&path).unwrap().into_iter().map(|stored| stored.record).collect();
+    let read: Vec<_> = query.run(&path).unwrap().records.into_iter().map(|stored| stored.record).collect();
     assert_eq!(read, [written[1].clone(), written[0].clone()]);
     for file in ["records.sqlite", "records.sqlite-wal"] {
         let mode = std::fs::metadata(path.with_file_name(file)).unwrap().permissions().mode();
@@ -113,9 +113,10 @@ fn pages_follow_one_another_by_id() {
     let mut database = RecordDatabase::new(path.clone(), None);
     database.write(&(1..=5).map(|call| record(call, call)).collect::<Vec<_>>()).unwrap();
     let first = RecordQuery { limit: 2, ..RecordQuery::default() }.run(&path).unwrap();
+    assert_eq!(first.total, 5);
     // A record that is written between two pages does not move the second one.
     database.write(&[record(6, 6)]).unwrap();
-    let before = first.last().map(|stored| stored.id);
+    let before = first.records.last().map(|stored| stored.id);
     assert_eq!(select(&path, &RecordQuery { before, limit: 2, ..RecordQuery::default() }), [3, 2]);
 }
 
@@ -192,7 +193,7 @@ fn failed_batch_is_written_again_and_counted() {
     result.send(Ok(())).unwrap();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writers.flushed());
     assert_eq!(written.recv().unwrap(), [8], "queued records are written before the end");
-    let counters = &writers.counters[0];
+    let counters = &writers.stores.counters[0];
     let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     assert_eq!([count(&counters.written), count(&counters.failures), count(&counters.lost)], [2, 1, 0]);
     assert_eq!(counters.queued.load(Ordering::Relaxed), 0);
@@ -208,7 +209,7 @@ fn full_queue_loses_and_counts_records_without_blocking() {
     for call in 0..QUEUE as u64 + 3 {
         sender.send(&record(call, 0));
     }
-    assert_eq!(writers.counters[0].lost.load(Ordering::Relaxed), 3);
+    assert_eq!(writers.stores.counters[0].lost.load(Ordering::Relaxed), 3);
     drop((sender, result));
 }
 

@@ -4,6 +4,7 @@ use super::detail::CallDetailRecord;
 use core::fmt;
 use core::time::Duration;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -45,6 +46,11 @@ pub trait RecordStore: Send + 'static {
     /// # Errors
     /// If they cannot be removed; this is repeated later.
     fn maintain(&mut self) -> Result<(), StoreError>;
+
+    /// The path of the database, if it is one.
+    fn database(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Opens the file again by its name, after it was renamed.
     fn reopen(&mut self);
@@ -114,11 +120,20 @@ impl RecordSender {
     }
 }
 
+/// The stores of call detail records, for readers.
+#[derive(Clone, Debug, Default)]
+pub struct RecordStores {
+    /// The counters of each store.
+    pub counters: Vec<Arc<RecordCounters>>,
+    /// The path of the database, if there is one.
+    pub database: Option<PathBuf>,
+}
+
 /// The running writers.
 #[derive(Debug, Default)]
 pub struct RecordWriters {
-    /// The counters of each store.
-    pub counters: Vec<Arc<RecordCounters>>,
+    /// Their stores.
+    pub stores: RecordStores,
     ended: Vec<oneshot::Receiver<()>>,
 }
 
@@ -130,6 +145,7 @@ impl RecordWriters {
     pub fn start(stores: Vec<Box<dyn RecordStore>>) -> io::Result<(RecordSender, Self)> {
         let (mut sender, mut writers) = (RecordSender::default(), Self::default());
         for store in stores {
+            writers.stores.database = writers.stores.database.or(store.database());
             let counters = Arc::new(RecordCounters::new(store.name()));
             let (records, queue) = sync_channel(QUEUE);
             let (done, ended) = oneshot::channel::<()>();
@@ -139,7 +155,7 @@ impl RecordWriters {
                 writer.run();
             })?;
             sender.0.push(StoreQueue { records, counters: Arc::clone(&counters) });
-            writers.counters.push(counters);
+            writers.stores.counters.push(counters);
             writers.ended.push(ended);
         }
         Ok((sender, writers))
@@ -147,14 +163,14 @@ impl RecordWriters {
 
     /// Opens the files of all stores again before the next record is written.
     pub fn reopen(&self) {
-        for counters in &self.counters {
+        for counters in &self.stores.counters {
             counters.reopen.store(true, Ordering::Relaxed);
         }
     }
 
     /// Logs the number of records that the end of the process loses.
     pub fn report_unwritten(&self) {
-        for counters in &self.counters {
+        for counters in &self.stores.counters {
             let records = counters.queued.load(Ordering::Relaxed);
             if records > 0 {
                 tracing::error!(store = counters.store, records, "call detail records lost: they could not be written");
