@@ -100,6 +100,8 @@ async fn counters_follow_answered_call() {
     ] {
         assert_eq!((value(&before, name), value(&after, name)), (0.0, 1.0), "{name}");
     }
+    let jitter = "offhook_stream_jitter_seconds_count{direction=\"received\"}";
+    assert_eq!(value(&after, jitter), 2.0, "one audio stream of each leg");
     let summed = ["offhook_call_setup_seconds_sum", "offhook_call_duration_seconds_sum"];
     assert!(summed.iter().all(|name| value(&after, name) > 0.0), "{after:#?}");
     assert_eq!((value(&after, "offhook_calls"), value(&after, "offhook_legs")), (0.0, 0.0));

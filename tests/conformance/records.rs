@@ -60,7 +60,9 @@ async fn call_unknown_user(browser: &mut Browser, callee: &str) {
 async fn answered_call_is_recorded_in_both_stores() {
     let folder = Folder::new("records");
     let relay = relay_in(&folder);
-    let EstablishedCall { mut alice, bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
+    let call = EstablishedCall::begin(&relay).await;
+    call.both_receive_tones().await;
+    let EstablishedCall { mut alice, bob, at_alice, at_bob } = call;
     bob.hang_up(&at_bob.id);
     alice.over(&at_alice.id).await;
     have_written(&relay, 1.0).await;
@@ -75,6 +77,10 @@ async fn answered_call_is_recorded_in_both_stores() {
     assert_eq!(record.get("sipStatus").and_then(Value::as_u64), Some(200));
     let [placed, alerted, answered, ended] = ["placedAt", "alertedAt", "answeredAt", "endedAt"].map(text);
     assert!(!placed.is_empty() && placed <= alerted && alerted <= answered && answered <= ended, "{record}");
+    for leg in [0, 1] {
+        let packets = record.pointer(&format!("/legs/{leg}/streams/0/received/packets")).and_then(Value::as_u64);
+        assert!(packets.is_some_and(|packets| packets > 0), "{record}");
+    }
     assert_eq!(dialed(&folder), ["bob"]);
     drop(at_bob);
 }

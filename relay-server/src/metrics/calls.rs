@@ -2,6 +2,7 @@
 
 use super::exposition::Exposition;
 use super::histogram::Histogram;
+use super::streams::StreamMetrics;
 use offhook_b2bua::call::{CallEvent, EndpointKind};
 use offhook_b2bua::record::{CallRecord, CallScheme};
 use offhook_clock::Time;
@@ -27,6 +28,7 @@ pub struct CallMetrics {
     alerting: Histogram,
     setup: Histogram,
     duration: Histogram,
+    streams: StreamMetrics,
 }
 
 impl Default for CallMetrics {
@@ -38,6 +40,7 @@ impl Default for CallMetrics {
             alerting: Histogram::new(ALERTING),
             setup: Histogram::new(SETUP),
             duration: Histogram::new(DURATION),
+            streams: StreamMetrics::default(),
         }
     }
 }
@@ -50,12 +53,13 @@ impl CallMetrics {
             CallEvent::Answered { .. } => {
                 *self.answered.entry(scheme_name(record.scheme)).or_default() += 1;
                 self.observe_alerting(record);
-                self.setup.observe(record.setup_time(at));
+                self.setup.observe(record.setup_time(at).as_secs_f64());
             }
             CallEvent::Ended { reason } => {
                 *self.ended.entry(*reason).or_default() += 1;
+                record.legs.values().flatten().for_each(|stream| self.streams.observe(stream));
                 match record.duration(at) {
-                    Some(duration) => self.duration.observe(duration),
+                    Some(duration) => self.duration.observe(duration.as_secs_f64()),
                     None => self.observe_alerting(record),
                 }
             }
@@ -65,7 +69,7 @@ impl CallMetrics {
 
     fn observe_alerting(&mut self, record: &CallRecord) {
         if let Some(alerted) = record.alerted_at {
-            self.alerting.observe(alerted.since(record.placed_at));
+            self.alerting.observe(alerted.since(record.placed_at).as_secs_f64());
         }
     }
 
@@ -89,6 +93,7 @@ impl CallMetrics {
         out.histogram("offhook_call_setup_seconds", "Time from placing a call to its answer.", &self.setup);
         let help = "Time from the answer of a call to its end; observed when the call ends.";
         out.histogram("offhook_call_duration_seconds", help, &self.duration);
+        self.streams.write(out);
     }
 }
 

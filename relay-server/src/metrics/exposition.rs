@@ -68,14 +68,20 @@ impl Exposition {
 
     /// Writes a histogram without labels.
     pub(super) fn histogram(&mut self, name: &'static str, help: &str, histogram: &Histogram) {
-        let family = self.family(name, "histogram", help);
-        for (bound, count) in histogram.cumulative() {
-            // Always with a decimal point, as OpenMetrics requires of `le`.
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| format!("{bound:?}"));
-            let _ = writeln!(family.text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        self.family(name, "histogram", help).distribution(None, histogram);
+    }
+
+    /// Writes a histogram with one label.
+    pub(super) fn histograms<'h>(
+        &mut self,
+        (name, help): (&'static str, &str),
+        label: &str,
+        histograms: impl IntoIterator<Item = (&'static str, &'h Histogram)>,
+    ) {
+        let mut family = self.family(name, "histogram", help);
+        for (value, histogram) in histograms {
+            family.distribution(Some((label, value)), histogram);
         }
-        let _ = writeln!(family.text, "{name}_sum {:?}", histogram.sum());
-        let _ = writeln!(family.text, "{name}_count {}", histogram.count());
     }
 
     /// Ends the text.
@@ -101,6 +107,20 @@ impl Exposition {
 }
 
 impl Family<'_> {
+    fn distribution(&mut self, label: Option<(&str, &str)>, histogram: &Histogram) {
+        let name = self.name;
+        let label = label.map(|(label, value)| format!("{label}=\"{value}\""));
+        let separate = label.as_ref().map(|label| format!("{label},")).unwrap_or_default();
+        for (bound, count) in histogram.cumulative() {
+            // Always with a decimal point, as OpenMetrics requires of `le`.
+            let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| format!("{bound:?}"));
+            let _ = writeln!(self.text, "{name}_bucket{{{separate}le=\"{bound}\"}} {count}");
+        }
+        let label = label.map(|label| format!("{{{label}}}")).unwrap_or_default();
+        let _ = writeln!(self.text, "{name}_sum{label} {:?}", histogram.sum());
+        let _ = writeln!(self.text, "{name}_count{label} {}", histogram.count());
+    }
+
     /// Writes the sample of a metric without labels.
     pub(super) fn value(&mut self, value: impl Display) {
         let _ = writeln!(self.text, "{} {value}", self.name);

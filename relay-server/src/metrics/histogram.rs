@@ -1,29 +1,27 @@
-//! Histogram of durations with fixed buckets.
+//! Histogram with fixed buckets.
 
-use core::time::Duration;
-
-/// Counts durations in buckets.
+/// Counts values in buckets.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
-    /// Upper bounds in seconds, ascending, inclusive.
+    /// Upper bounds, ascending, inclusive.
     bounds: &'static [f64],
     /// Number of observations in each bucket; the last one has no bound.
     buckets: Vec<u64>,
-    sum: Duration,
+    sum: f64,
 }
 
 impl Histogram {
     pub(super) fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, buckets: vec![0; bounds.len() + 1], sum: Duration::ZERO }
+        Self { bounds, buckets: vec![0; bounds.len() + 1], sum: 0.0 }
     }
 
-    pub(super) fn observe(&mut self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let bucket = self.bounds.iter().position(|bound| seconds <= *bound).unwrap_or(self.bounds.len());
+    /// Counts a value that is not negative.
+    pub(super) fn observe(&mut self, value: f64) {
+        let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
         if let Some(count) = self.buckets.get_mut(bucket) {
             *count += 1;
         }
-        self.sum = self.sum.saturating_add(duration);
+        self.sum += value;
     }
 
     /// The number of observations up to each bound; the last pair has no bound.
@@ -35,9 +33,9 @@ impl Histogram {
         }))
     }
 
-    /// The sum of all observations, in seconds.
-    pub(super) fn sum(&self) -> f64 {
-        self.sum.as_secs_f64()
+    /// The sum of all observations.
+    pub(super) const fn sum(&self) -> f64 {
+        self.sum
     }
 
     /// The number of observations.

@@ -8,6 +8,7 @@ mod exposition;
 mod histogram;
 mod process;
 mod sources;
+mod streams;
 
 pub use calls::CallMetrics;
 pub use exposition::Format;

@@ -4,7 +4,6 @@ use crate::media_plane::Totals;
 use crate::records::{JsonLines, RecordWriters};
 use crate::signaling_plane::Gauges;
 use core::fmt::Write as _;
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -34,7 +33,9 @@ fn table(text: &str) -> String {
     while let Some(line) = lines.next() {
         let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) else { continue };
         let kind = lines.next().unwrap().rsplit(' ').next().unwrap();
-        let labels: Vec<String> = labels.get(name).into_iter().flatten().map(|label| format!("`{label}`")).collect();
+        let bucket = format!("{name}_bucket");
+        let labels: Vec<String> =
+            labels.get(name).or(labels.get(&*bucket)).into_iter().flatten().map(|label| format!("`{label}`")).collect();
         let help = help.strip_suffix('.').expect("a sentence");
         let _ = writeln!(rows, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
     }
@@ -73,15 +74,15 @@ fn format_is_selected_by_accept() {
 #[test]
 fn histogram_counts_each_bucket_and_the_larger_ones() {
     let mut histogram = super::histogram::Histogram::new(&[0.5, 1.0]);
-    for millis in [200, 500, 700, 2_000] {
-        histogram.observe(Duration::from_millis(millis));
+    for value in [0.25, 0.5, 0.75, 2.0] {
+        histogram.observe(value);
     }
     let counts: Vec<_> = histogram.cumulative().collect();
     assert_eq!(counts, [(Some(0.5), 2), (Some(1.0), 3), (None, 4)]);
     let mut out = super::exposition::Exposition::new(Format::Prometheus);
     out.histogram("x_seconds", "X.", &histogram);
     let samples = "x_seconds_bucket{le=\"0.5\"} 2\nx_seconds_bucket{le=\"1.0\"} 3\nx_seconds_bucket{le=\"+Inf\"} 4\n\
-                   x_seconds_sum 3.4\nx_seconds_count 4\n";
+                   x_seconds_sum 3.5\nx_seconds_count 4\n";
     assert_eq!(out.finish(), format!("# HELP x_seconds X.\n# TYPE x_seconds histogram\n{samples}"));
 }
 

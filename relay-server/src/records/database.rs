@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The version of the schema.
-const SCHEMA: u16 = 1;
+const SCHEMA: u16 = 2;
 /// Each statement list changes the schema from its index to the next version, which is `PRAGMA user_version`.
-const MIGRATIONS: [&str; SCHEMA as usize] = ["
+pub(super) const MIGRATIONS: [&str; SCHEMA as usize] = [
+    "
     CREATE TABLE calls (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         uid TEXT NOT NULL UNIQUE,
@@ -42,7 +43,9 @@ const MIGRATIONS: [&str; SCHEMA as usize] = ["
     CREATE INDEX calls_caller ON calls (caller);
     CREATE INDEX calls_callee ON calls (callee);
     CREATE INDEX calls_dialed ON calls (dialed);
-"];
+",
+    "ALTER TABLE calls ADD COLUMN legs TEXT NOT NULL DEFAULT '[]';",
+];
 
 /// Rows that are removed in one transaction, so that records are not delayed.
 const REMOVED_AT_ONCE: usize = 5_000;
@@ -50,12 +53,12 @@ const REMOVED_AT_ONCE: usize = 5_000;
 const BUSY: Duration = Duration::from_secs(2);
 
 const INSERT: &str = "INSERT OR IGNORE INTO calls (uid, call, scheme, caller, dialed, caller_kind, callee, callee_kind, routes, \
-     codecs, placed_at, alerted_at, answered_at, ended_at, end_reason, sip_status) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+     codecs, placed_at, alerted_at, answered_at, ended_at, end_reason, sip_status, legs) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// The columns of a record, in the order that [`record_of_row`] expects.
 pub(super) const COLUMNS: &str = "id, uid, call, scheme, caller, dialed, caller_kind, callee, callee_kind, routes, codecs, placed_at, \
-     alerted_at, answered_at, ended_at, end_reason, sip_status";
+     alerted_at, answered_at, ended_at, end_reason, sip_status, legs";
 
 /// The database, which is opened when it is first used, and again after a failure.
 #[derive(Debug)]
@@ -205,6 +208,7 @@ fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallDetailRecord) -
         millis(record.ended_at),
         record.end_reason,
         record.sip_status,
+        serde_json::to_string(&record.legs).unwrap_or_default(),
     ])
 }
 
@@ -229,6 +233,7 @@ pub(super) fn record_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, C
         ended_at: time(row.get(14)?),
         end_reason: row.get(15)?,
         sip_status: row.get(16)?,
+        legs: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),
     };
     Ok((row.get(0)?, record))
 }

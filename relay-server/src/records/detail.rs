@@ -1,5 +1,6 @@
 //! The record of one call attempt.
 
+use super::legs::LegDetail;
 use crate::timestamp::rfc3339;
 use core::time::Duration;
 use offhook_b2bua::record::CallRecord;
@@ -16,7 +17,7 @@ pub struct RouteDetail {
 }
 
 /// The record of one call attempt. Times have a resolution of a millisecond.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CallDetailRecord {
     /// Unique among all records of a relay, also after a restart.
     pub uid: String,
@@ -48,6 +49,8 @@ pub struct CallDetailRecord {
     pub end_reason: String,
     /// The SIP status that corresponds to the end: of the SIP peer, else of the reason.
     pub sip_status: Option<u16>,
+    /// The media of each leg that was connected to the relay.
+    pub legs: Vec<LegDetail>,
 }
 
 impl CallDetailRecord {
@@ -74,6 +77,7 @@ impl CallDetailRecord {
             ended_at: in_millis(ended_at),
             end_reason: end_reason.to_owned(),
             sip_status: record.sip_status,
+            legs: LegDetail::of_call(record),
         }
     }
 
@@ -99,6 +103,7 @@ impl CallDetailRecord {
             "durationMs": self.answered_at.map(|answered| millis(answered, self.ended_at)),
             "endReason": self.end_reason,
             "sipStatus": self.sip_status,
+            "legs": self.legs,
         })
     }
 }

@@ -11,6 +11,7 @@
 mod database;
 mod detail;
 mod json_lines;
+mod legs;
 mod query;
 mod start;
 mod writer;
@@ -18,6 +19,7 @@ mod writer;
 pub use database::RecordDatabase;
 pub use detail::{CallDetailRecord, RouteDetail};
 pub use json_lines::JsonLines;
+pub use legs::{DirectionDetail, LegDetail, StreamDetail};
 pub use query::{RecordPage, RecordQuery, StoredRecord};
 pub use start::start;
 pub use writer::{RecordCounters, RecordSender, RecordStore, RecordStores, RecordWriters, StoreError};

@@ -28,7 +28,7 @@ pub struct RecordQuery {
 }
 
 /// A record and its id in the database. Ids grow in the order in which records were written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoredRecord {
     /// The id, for paging.
     pub id: i64,

@@ -1,6 +1,7 @@
 use super::writer::QUEUE;
 use super::{
-    CallDetailRecord, JsonLines, RecordDatabase, RecordQuery, RecordStore, RecordWriters, RouteDetail, StoreError,
+    CallDetailRecord, DirectionDetail, JsonLines, LegDetail, RecordDatabase, RecordQuery, RecordStore, RecordWriters,
+    RouteDetail, StoreError, StreamDetail,
 };
 use crate::config::{DatabaseLocation, RecordSettings};
 use core::time::Duration;
@@ -34,6 +35,13 @@ fn at(seconds: u64) -> Time {
     Time::EPOCH + Duration::from_secs(seconds)
 }
 
+fn stream() -> StreamDetail {
+    let received =
+        DirectionDetail { packets: 500, octets: 80_000, lost: Some(3), jitter_ms: Some(1.25), round_trip_ms: None };
+    let sent = DirectionDetail { lost: None, jitter_ms: None, ..received.clone() };
+    StreamDetail { kind: "audio".to_owned(), received, sent }
+}
+
 /// An answered call that was placed at second `placed`.
 fn record(call: u64, placed: u64) -> CallDetailRecord {
     let route = |address: &str| RouteDetail { kind: "browser".to_owned(), address: address.to_owned() };
@@ -53,6 +61,7 @@ fn record(call: u64, placed: u64) -> CallDetailRecord {
         ended_at: at(placed + 65),
         end_reason: "hungUp".to_owned(),
         sip_status: Some(200),
+        legs: vec![LegDetail { role: "caller".to_owned(), streams: vec![stream()] }],
     }
 }
 
@@ -132,6 +141,24 @@ fn records_are_removed_after_the_retention_time() {
     assert_eq!(select(&path, &RecordQuery { limit: 9, ..RecordQuery::default() }), [2]);
 }
 
+/// A database that a relay with the first version of the schema has written.
+#[test]
+fn database_of_an_older_relay_is_updated() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("records.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(super::database::MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        "INSERT INTO calls VALUES (7, '1-1', '1', 'local', 'alice', 'bob', 'browser', NULL, NULL, '[]', '', 1, NULL, NULL, 2, \
+         'notFound', 404); PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(old);
+    RecordDatabase::new(path.clone(), None).write(&[record(2, 2)]).unwrap();
+    let stored = RecordQuery { limit: 9, ..RecordQuery::default() }.run(&path).unwrap().records;
+    assert_eq!(stored.iter().map(|stored| (stored.id, stored.record.legs.len())).collect::<Vec<_>>(), [(8, 1), (7, 0)]);
+}
+
 #[test]
 fn database_of_a_newer_relay_is_not_changed() {
     let scratch = Scratch::new();
@@ -152,6 +179,8 @@ fn json_lines_continue_after_an_incomplete_line() {
     assert_eq!(lines[0]["placedAt"], "2026-03-01T09:30:00.000Z");
     assert_eq!((&lines[0]["setupMs"], &lines[0]["durationMs"]), (&5_000.into(), &60_000.into()));
     assert_eq!(lines[0]["routes"][1]["address"], "carol");
+    let stream = &lines[0]["legs"][0]["streams"][0];
+    assert_eq!((&stream["received"]["jitterMs"], &stream["sent"]["lost"]), (&1.25.into(), &serde_json::Value::Null));
     assert!(lines[1]["callee"].is_null() && lines[1]["durationMs"].is_null() && lines[1]["sipStatus"].is_null());
     assert_eq!(lines[1]["endReason"], "notFound");
 }

@@ -1,0 +1,94 @@
+//! The media of a call's legs in its record.
+
+use core::time::Duration;
+use offhook_b2bua::record::{CallRecord, LegRole};
+use offhook_media::command::{LegKey, StreamStatistics};
+use offhook_sdp::codec::MediaKind;
+use serde::{Deserialize, Serialize};
+
+/// The media of one leg, by stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LegDetail {
+    /// `caller`, `callee` (that answered) or `other`.
+    pub role: String,
+    /// Its streams, in the order of the description.
+    pub streams: Vec<StreamDetail>,
+}
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamDetail {
+    /// `audio` or `video`.
+    pub kind: String,
+    /// The packets that the relay received from the peer.
+    pub received: DirectionDetail,
+    /// The packets that the relay sent to the peer. Losses and jitter are those of the peer's last report.
+    pub sent: DirectionDetail,
+}
+
+/// One direction of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectionDetail {
+    /// The number of packets.
+    pub packets: u64,
+    /// Payload octets in these packets.
+    pub octets: u64,
+    /// Packets lost on the path; none if the peer sent no report.
+    pub lost: Option<u64>,
+    /// The interarrival jitter in ms (RFC 3550), like `lost`.
+    pub jitter_ms: Option<f64>,
+    /// The round-trip time in ms, of sent packets, if it could be measured.
+    pub round_trip_ms: Option<f64>,
+}
+
+impl LegDetail {
+    /// The legs of a call.
+    pub(super) fn of_call(record: &CallRecord) -> Vec<Self> {
+        record.legs.iter().map(|(leg, streams)| Self::new(record, *leg, streams)).collect()
+    }
+
+    fn new(record: &CallRecord, leg: LegKey, streams: &[StreamStatistics]) -> Self {
+        let role = match record.role_of(leg) {
+            LegRole::Caller => "caller",
+            LegRole::Callee => "callee",
+            LegRole::Other => "other",
+        };
+        Self { role: role.to_owned(), streams: streams.iter().map(StreamDetail::new).collect() }
+    }
+}
+
+impl StreamDetail {
+    fn new(stream: &StreamStatistics) -> Self {
+        let kind = match stream.kind {
+            MediaKind::Audio => "audio",
+            MediaKind::Video => "video",
+        };
+        let (totals, peer) = (stream.received, stream.peer);
+        Self {
+            kind: kind.to_owned(),
+            received: DirectionDetail {
+                packets: totals.packets,
+                octets: totals.octets,
+                lost: Some(totals.lost),
+                jitter_ms: Some(millis(stream.jitter)),
+                round_trip_ms: None,
+            },
+            sent: DirectionDetail {
+                packets: stream.sent_packets,
+                octets: stream.sent_octets,
+                // A negative number of losses means duplicates.
+                lost: peer.map(|peer| u64::try_from(peer.lost).unwrap_or(0)),
+                jitter_ms: peer.map(|peer| millis(peer.jitter)),
+                round_trip_ms: peer.and_then(|peer| peer.round_trip).map(millis),
+            },
+        }
+    }
+}
+
+/// Milliseconds with a resolution of a microsecond.
+fn millis(duration: Duration) -> f64 {
+    Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).as_secs_f64() * 1e3
+}
