@@ -114,7 +114,7 @@ async fn records_are_listed_by_the_api() {
     is_problem(&api.get("/api/v1/records?from=yesterday").await, 400, "invalidField");
     is_problem(&RestClient::anonymous(&relay).await.get("/api/v1/records").await, 401, "unauthorized");
     let without = Relay::start();
-    is_problem(&RestClient::of(&without).await.get("/api/v1/records").await, 404, "notFound");
+    is_problem(&RestClient::of(&without).await.get("/api/v1/records").await, 404, "noDatabase");
 }
 
 #[tokio::test]

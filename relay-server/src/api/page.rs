@@ -19,11 +19,11 @@ pub(super) struct PageRequest {
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PageJson<T> {
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// The number of items on all pages.
-    total: usize,
+    pub(super) total: usize,
     /// The value of `after` for the next page.
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl PageRequest {

@@ -40,6 +40,8 @@ pub(super) enum ProblemCode {
     AmbiguousParticipant,
     /// There is no such client session.
     UnknownSession,
+    /// There is no database of call detail records.
+    NoDatabase,
     /// The session has a call with this identifier already.
     CallIdInUse,
     /// The participant is not being alerted.
@@ -74,6 +76,7 @@ impl ProblemCode {
             Self::UnknownCall => (StatusCode::NOT_FOUND, "unknownCall", "Unknown call"),
             Self::UnknownParticipant => (StatusCode::NOT_FOUND, "unknownParticipant", "Unknown participant"),
             Self::AmbiguousParticipant => (StatusCode::CONFLICT, "ambiguousParticipant", "Ambiguous participant"),
+            Self::NoDatabase => (StatusCode::NOT_FOUND, "noDatabase", "No database"),
             Self::UnknownSession => (StatusCode::NOT_FOUND, "unknownSession", "Unknown session"),
             Self::CallIdInUse => (StatusCode::CONFLICT, "callIdInUse", "Call identifier in use"),
             Self::NotAlerting => (StatusCode::CONFLICT, "notAlerting", "Participant not being alerted"),

@@ -1,22 +1,38 @@
 //! `GET /api/v1/records`: call detail records of the database.
 
 use super::body::{Parameters, invalid};
-use super::page::PageRequest;
+use super::page::{PageJson, PageRequest};
 use super::problem::{Problem, ProblemCode};
 use super::{ApiState, json_response};
-use crate::records::{RecordPage, RecordQuery, StoredRecord};
+use crate::records::{RecordJson, RecordPage, RecordQuery, StoredRecord};
 use crate::timestamp::parse_rfc3339;
 use axum::extract::State;
 use axum::response::Response;
 use offhook_clock::Time;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
+/// Lists the records of calls that have ended, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/records",
+    operation_id = "listRecords",
+    params(
+        ("from" = Option<String>, Query, description = "Only calls that were placed at this time or later"),
+        ("until" = Option<String>, Query, description = "Only calls that were placed before this time"),
+        ("user" = Option<String>, Query, description = "Only calls with this caller, dialed callee or answering callee"),
+        ("endReason" = Option<String>, Query, description = "Only calls with this end reason"),
+        ("limit" = Option<u64>, Query, description = "Number of items in the response, 1 to 500; 100 by default"),
+        ("after" = Option<String>, Query, description = "`next` of the previous page"),
+    ),
+    responses((status = 200, description = "The records", body = PageJson<StoredRecordJson>))
+)]
 pub(super) async fn list(State(api): State<Arc<ApiState>>, mut parameters: Parameters) -> Result<Response, Problem> {
     let query = record_query(&mut parameters)?;
     parameters.finish()?;
     let path = api.records.clone().ok_or_else(|| {
-        Problem::new(ProblemCode::NotFound, "there is no database of call detail records: see [records] sqlite")
+        Problem::new(ProblemCode::NoDatabase, "there is no database of call detail records: see [records] sqlite")
     })?;
     let page = tokio::task::spawn_blocking(move || query.run(&path)).await;
     match page {
@@ -51,20 +67,26 @@ fn time(parameters: &mut Parameters, name: &str) -> Result<Option<Time>, Problem
     parse_rfc3339(&text).map(Some).ok_or_else(wrong)
 }
 
-fn page_json(page: &RecordPage) -> Value {
-    let last = page.records.last().filter(|_| page.has_more);
-    json!({
-        "items": page.records.iter().map(record_json).collect::<Vec<_>>(),
-        "total": page.total,
-        "next": last.map(|stored| stored.id.to_string()),
-    })
+/// A record of the database: the members of JSON lines, and its identifier.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoredRecordJson<'a> {
+    /// The identifier in the database.
+    id: String,
+    #[serde(flatten)]
+    record: RecordJson<'a>,
 }
 
-/// The members of JSON lines, and the id in the database.
-fn record_json(stored: &StoredRecord) -> Value {
-    let mut json = stored.record.to_json();
-    if let Some(members) = json.as_object_mut() {
-        members.insert("id".to_owned(), stored.id.to_string().into());
+impl<'a> From<&'a StoredRecord> for StoredRecordJson<'a> {
+    fn from(StoredRecord { id, record }: &'a StoredRecord) -> Self {
+        Self { id: id.to_string(), record: record.to_json() }
     }
-    json
+}
+
+fn page_json(page: &RecordPage) -> PageJson<StoredRecordJson<'_>> {
+    let last = page.records.last().filter(|_| page.has_more);
+    PageJson {
+        items: page.records.iter().map(StoredRecordJson::from).collect(),
+        total: page.total,
+        next: last.map(|stored| stored.id.to_string()),
+    }
 }

@@ -8,7 +8,6 @@ use super::writer::{RecordStore, StoreError};
 use core::time::Duration;
 use offhook_clock::Time;
 use rusqlite::{Connection, OpenFlags, params};
-use serde_json::Value;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -190,7 +189,6 @@ fn migrate(connection: &mut Connection) -> Result<(), Box<dyn std::error::Error>
 
 fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallDetailRecord) -> rusqlite::Result<usize> {
     let callee = record.callee.as_ref();
-    let routes: Value = record.routes.iter().map(RouteDetail::to_json).collect();
     insert.execute(params![
         record.uid,
         record.call.to_string(),
@@ -200,7 +198,7 @@ fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallDetailRecord) -
         record.caller_kind,
         callee.map(|callee| &callee.address),
         callee.map(|callee| &callee.kind),
-        routes.to_string(),
+        serde_json::to_string(&record.routes).unwrap_or_default(),
         record.codecs.join(","),
         millis(record.placed_at),
         record.alerted_at.map(millis),
@@ -215,7 +213,6 @@ fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallDetailRecord) -
 /// Reads the columns [`COLUMNS`].
 pub(super) fn record_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, CallDetailRecord)> {
     let callee = row.get::<_, Option<String>>(7)?.zip(row.get::<_, Option<String>>(8)?);
-    let routes: Value = serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default();
     let codecs: String = row.get(10)?;
     let record = CallDetailRecord {
         uid: row.get(1)?,
@@ -225,7 +222,7 @@ pub(super) fn record_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, C
         to: row.get(5)?,
         caller_kind: row.get(6)?,
         callee: callee.map(|(address, kind)| RouteDetail { kind, address }),
-        routes: routes.as_array().into_iter().flatten().filter_map(RouteDetail::from_json).collect(),
+        routes: serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default(),
         codecs: codecs.split(',').filter(|codec| !codec.is_empty()).map(str::to_owned).collect(),
         placed_at: time(row.get(11)?),
         alerted_at: row.get::<_, Option<i64>>(12)?.map(time),

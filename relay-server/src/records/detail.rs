@@ -5,10 +5,11 @@ use crate::timestamp::rfc3339;
 use core::time::Duration;
 use offhook_b2bua::record::CallRecord;
 use offhook_clock::Time;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A callee to which a call was routed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RouteDetail {
     /// `browser`, `sip-endpoint` or `sip-server`.
     pub kind: String,
@@ -81,43 +82,73 @@ impl CallDetailRecord {
         }
     }
 
-    /// The record as a JSON object.
+    /// The record as it is written in JSON.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> RecordJson<'_> {
         let millis = |from: Time, to: Time| u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
-        json!({
-            "uid": self.uid,
-            "call": self.call.to_string(),
-            "scheme": self.scheme,
-            "from": self.from,
-            "to": self.to,
-            "callerKind": self.caller_kind,
-            "callee": self.callee.as_ref().map(RouteDetail::to_json),
-            "routes": self.routes.iter().map(RouteDetail::to_json).collect::<Vec<_>>(),
-            "codecs": self.codecs,
-            "placedAt": rfc3339(self.placed_at),
-            "alertedAt": self.alerted_at.map(rfc3339),
-            "answeredAt": self.answered_at.map(rfc3339),
-            "endedAt": rfc3339(self.ended_at),
-            "setupMs": self.answered_at.map(|answered| millis(self.placed_at, answered)),
-            "durationMs": self.answered_at.map(|answered| millis(answered, self.ended_at)),
-            "endReason": self.end_reason,
-            "sipStatus": self.sip_status,
-            "legs": self.legs,
-        })
+        RecordJson {
+            uid: &self.uid,
+            call: self.call.to_string(),
+            scheme: &self.scheme,
+            from: &self.from,
+            to: &self.to,
+            caller_kind: &self.caller_kind,
+            callee: self.callee.as_ref(),
+            routes: &self.routes,
+            codecs: &self.codecs,
+            placed_at: rfc3339(self.placed_at),
+            alerted_at: self.alerted_at.map(rfc3339),
+            answered_at: self.answered_at.map(rfc3339),
+            ended_at: rfc3339(self.ended_at),
+            setup_ms: self.answered_at.map(|answered| millis(self.placed_at, answered)),
+            duration_ms: self.answered_at.map(|answered| millis(answered, self.ended_at)),
+            end_reason: &self.end_reason,
+            sip_status: self.sip_status,
+            legs: &self.legs,
+        }
     }
 }
 
-impl RouteDetail {
-    pub(super) fn to_json(&self) -> Value {
-        json!({ "kind": self.kind, "address": self.address })
-    }
-
-    /// The inverse of [`RouteDetail::to_json`].
-    pub(super) fn from_json(json: &Value) -> Option<Self> {
-        let text = |name| json.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(Self { kind: text("kind")?, address: text("address")? })
-    }
+/// A call detail record in JSON.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordJson<'a> {
+    /// Unique among all records of a relay.
+    uid: &'a str,
+    /// The call id of the log, unique since the start of the relay.
+    call: String,
+    /// `local`, `proxied` or `signaling-only`.
+    scheme: &'a str,
+    /// The caller, as shown to callees.
+    from: &'a str,
+    /// The callee as dialed.
+    to: &'a str,
+    /// `browser`, `sip-endpoint` or `sip-server`.
+    caller_kind: &'a str,
+    /// The callee that answered.
+    callee: Option<&'a RouteDetail>,
+    /// The callees that were alerted before the answer.
+    routes: &'a [RouteDetail],
+    /// The codecs in use when the call was answered.
+    codecs: &'a [String],
+    /// The time at which the call was placed.
+    placed_at: String,
+    /// The time at which the caller was first informed of alerting or progress.
+    alerted_at: Option<String>,
+    /// The time of the answer.
+    answered_at: Option<String>,
+    /// The time of the end.
+    ended_at: String,
+    /// The time from placing the call to the answer.
+    setup_ms: Option<u64>,
+    /// The time from the answer to the end.
+    duration_ms: Option<u64>,
+    /// The end reason.
+    end_reason: &'a str,
+    /// The SIP status that corresponds to the end.
+    sip_status: Option<u16>,
+    /// The media of each leg.
+    legs: &'a [LegDetail],
 }
 
 /// A time without the part below a millisecond, so that a record is the same after it was stored.

@@ -58,8 +58,9 @@ impl RecordStore for JsonLines {
     }
 
     fn write(&mut self, records: &[CallDetailRecord]) -> Result<(), StoreError> {
-        let lines: String = records.iter().map(|record| format!("{}\n", record.to_json())).collect();
-        self.append(&lines).map_err(|error| {
+        let line = |record: &CallDetailRecord| serde_json::to_string(&record.to_json()).map(|line| line + "\n");
+        let lines: Result<String, _> = records.iter().map(line).collect();
+        lines.map_err(io::Error::from).and_then(|lines| self.append(&lines)).map_err(|error| {
             let path = self.path.display();
             StoreError(format!(
                 "{path}: {error}; check its permissions and the free space, or change [records] json_lines"

@@ -5,9 +5,10 @@ use offhook_b2bua::record::{CallRecord, LegRole};
 use offhook_media::command::{LegKey, StreamStatistics};
 use offhook_sdp::codec::MediaKind;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The media of one leg, by stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LegDetail {
     /// `caller`, `callee` (that answered) or `other`.
@@ -17,7 +18,7 @@ pub struct LegDetail {
 }
 
 /// One stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamDetail {
     /// `audio` or `video`.
@@ -29,7 +30,7 @@ pub struct StreamDetail {
 }
 
 /// One direction of a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DirectionDetail {
     /// The number of packets.

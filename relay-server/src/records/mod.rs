@@ -17,7 +17,7 @@ mod start;
 mod writer;
 
 pub use database::RecordDatabase;
-pub use detail::{CallDetailRecord, RouteDetail};
+pub use detail::{CallDetailRecord, RecordJson, RouteDetail};
 pub use json_lines::JsonLines;
 pub use legs::{DirectionDetail, LegDetail, StreamDetail};
 pub use query::{RecordPage, RecordQuery, StoredRecord};
