@@ -6,7 +6,7 @@
 //!                         └─▶ route …                                      ▶ sink of a third leg
 //! ```
 //!
-//! A source has a list of sinks ([`Sinks`]). A sink has one [`Route`](route::Route) from its source: it maps payload types and
+//! A source has a list of sinks. A sink has one [`Route`](route::Route) from its source: it maps payload types and
 //! header extensions, and contains a [`MediaStage`] for each payload type that the peer of the sink does not receive. Packets
 //! of all other payload types are passed on unchanged. [`StageFactory`] makes the stages; the worker's configuration
 //! contains it, so that the shell can add codecs ([`codec`]).

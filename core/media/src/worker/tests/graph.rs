@@ -41,7 +41,7 @@ fn one_source_feeds_two_sinks() {
     assert_eq!((other.0.payload_type, &other.1[12..]), (0, &[0xff; 160][..]), "unchanged");
     assert_eq!((third.0.payload_type, &third.1[12..]), (8, &[0xd5; 160][..]), "converted");
     assert_eq!([other.2, third.2], [OTHER, THIRD].map(|leg| remote(leg, 0).rtp));
-    // The third leg sends to nobody.
+    // The streams of the third leg have no sink.
     let before = scene.worker.counters().dropped.not_bridged;
     scene.phone_sends(THIRD, 0, (8, 1, 160, 7), &[0xd5; 160]);
     assert_eq!(scene.worker.counters().dropped.not_bridged, before + 1);
