@@ -59,7 +59,8 @@ impl Crossing {
         self.to.worker
     }
 
-    /// Whether it carries media, which may be dropped if a queue is full. All other messages must be delivered.
+    /// Whether it carries media. Packets may be dropped if a queue is full; the other messages have a limit of their own,
+    /// which is only reached if a worker is stuck.
     #[must_use]
     pub const fn is_media(&self) -> bool {
         matches!(self.message, Message::Rtp { .. } | Message::Rtcp(_))

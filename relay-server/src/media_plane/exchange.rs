@@ -12,6 +12,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// at most 32 MiB. A worker takes [`TURN`] messages each time it wakes: a full queue means that it does not keep up. Several senders
 /// that fill the queue at the same time can exceed the number by one batch each.
 pub(super) const MAX_QUEUED: usize = 16_384;
+/// Maximum number of other messages in the queue of a worker: those that begin and end bridges, and requests for key frames. They
+/// have a limit of their own, so that packets cannot displace them. A call has a few of them.
+pub(super) const MAX_CONTROL: usize = 16_384;
 /// Number of messages after which a batch is sent without waiting for the end of the turn.
 const MAX_BATCH: usize = 256;
 /// Number of messages after which the sockets of a worker have their turn.
@@ -52,27 +55,41 @@ impl Doorbell {
     }
 }
 
+/// Numbers of messages in the queue of a worker, of all senders.
+#[derive(Debug, Default)]
+struct QueueFill {
+    packets: AtomicUsize,
+    control: AtomicUsize,
+}
+
 /// The queue to another worker.
 #[derive(Clone, Debug)]
 struct Lane {
     queue: Sender<Vec<Crossing>>,
-    /// Number of packets in the queue, of all senders.
-    queued: Arc<AtomicUsize>,
+    fill: Arc<QueueFill>,
     bell: Arc<Doorbell>,
     /// The batch that is being collected.
     batch: Vec<Crossing>,
-    /// Number of packets in the batch.
+    /// Numbers of packets and of other messages in the batch.
     packets: usize,
+    control: usize,
 }
 
 impl Lane {
     fn send(&mut self) {
-        let packets = core::mem::take(&mut self.packets);
-        self.queued.fetch_add(packets, Ordering::Relaxed);
+        self.fill.packets.fetch_add(core::mem::take(&mut self.packets), Ordering::Relaxed);
+        self.fill.control.fetch_add(core::mem::take(&mut self.control), Ordering::Relaxed);
         // An error means that the worker has ended; then the process or the calls end as well.
         let _ = self.queue.send(core::mem::take(&mut self.batch));
         self.bell.ring();
     }
+}
+
+/// Numbers of lost messages.
+#[derive(Clone, Copy, Debug, Default)]
+struct LostMessages {
+    packets: u64,
+    control: u64,
 }
 
 /// One worker's end of the queues between all workers.
@@ -80,13 +97,13 @@ impl Lane {
 pub struct Junction {
     pub(super) bell: Arc<Doorbell>,
     arriving: Receiver<Vec<Crossing>>,
-    /// Number of packets in `arriving`.
-    queued: Arc<AtomicUsize>,
+    /// Numbers of messages in `arriving`.
+    fill: Arc<QueueFill>,
     lanes: Vec<Lane>,
-    /// Total of the packets that were lost because a queue was full.
-    lost: u64,
+    /// Totals of the messages that were lost because a queue was full.
+    lost: LostMessages,
     /// The part of `lost` that the log contains.
-    logged: u64,
+    logged: LostMessages,
 }
 
 /// The ends of the queues between `workers` workers, in the order of their numbers.
@@ -96,14 +113,17 @@ pub struct Junction {
 pub fn junctions(workers: usize) -> io::Result<Vec<Junction>> {
     let (mut lanes, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let (bell, queued) = (Arc::new(Doorbell::new()?), Arc::new(AtomicUsize::new(0)));
+        let (bell, fill) = (Arc::new(Doorbell::new()?), Arc::new(QueueFill::default()));
         let (queue, arriving) = channel();
-        let lane = Lane { queue, queued: Arc::clone(&queued), bell: Arc::clone(&bell), batch: Vec::new(), packets: 0 };
+        let (batch, packets, control) = (Vec::new(), 0, 0);
+        let lane = Lane { queue, fill: Arc::clone(&fill), bell: Arc::clone(&bell), batch, packets, control };
         lanes.push(lane);
-        ends.push((bell, arriving, queued));
+        ends.push((bell, arriving, fill));
     }
-    let junction =
-        |(bell, arriving, queued)| Junction { bell, arriving, queued, lanes: lanes.clone(), lost: 0, logged: 0 };
+    let junction = |(bell, arriving, fill)| {
+        let (lost, logged) = (LostMessages::default(), LostMessages::default());
+        Junction { bell, arriving, fill, lanes: lanes.clone(), lost, logged }
+    };
     Ok(ends.into_iter().map(junction).collect())
 }
 
@@ -115,13 +135,16 @@ impl Junction {
             tracing::error!(worker, "media for a worker that is not there");
             return;
         };
-        if crossing.is_media() {
-            if lane.queued.load(Ordering::Relaxed) + lane.packets >= MAX_QUEUED {
-                self.lost += 1;
-                return;
-            }
-            lane.packets += 1;
+        let (queued, collected, limit, lost) = if crossing.is_media() {
+            (&lane.fill.packets, &mut lane.packets, MAX_QUEUED, &mut self.lost.packets)
+        } else {
+            (&lane.fill.control, &mut lane.control, MAX_CONTROL, &mut self.lost.control)
+        };
+        if queued.load(Ordering::Relaxed) + *collected >= limit {
+            *lost += 1;
+            return;
         }
+        *collected += 1;
         lane.batch.push(crossing);
         if lane.batch.len() >= MAX_BATCH {
             lane.send();
@@ -131,25 +154,32 @@ impl Junction {
     /// Sends the collected messages and wakes their receivers.
     pub(super) fn flush(&mut self) {
         self.lanes.iter_mut().filter(|lane| !lane.batch.is_empty()).for_each(Lane::send);
-        let lost = self.lost - self.logged;
+        let lost = self.lost.packets - self.logged.packets;
         if lost > 0 {
             tracing::warn!(
                 lost,
                 "packets between two media workers are lost: the queue of the receiving worker is full"
             );
-            self.logged = self.lost;
         }
+        let lost = self.lost.control - self.logged.control;
+        if lost > 0 {
+            tracing::error!(
+                lost,
+                "messages about bridges between two media workers are lost, so that calls have no media: the receiving worker is stuck"
+            );
+        }
+        self.logged = self.lost;
     }
 
-    /// Returns the total of the packets that were lost because the queue of another worker was full.
+    /// Returns the total of the packets and other messages that were lost because the queue of another worker was full.
     pub(super) const fn lost(&self) -> u64 {
-        self.lost
+        self.lost.packets + self.lost.control
     }
 
     /// The messages that have arrived, or a part of them; the bell rings again for the rest.
     pub(super) fn receive(&mut self) -> impl Iterator<Item = Crossing> + use<> {
         let mut batches: Vec<Vec<Crossing>> = Vec::new();
-        let (mut messages, mut packets) = (0, 0);
+        let (mut messages, mut packets) = (0_usize, 0);
         while messages < TURN
             && let Ok(batch) = self.arriving.try_recv()
         {
@@ -157,7 +187,8 @@ impl Junction {
             packets += batch.iter().filter(|crossing| crossing.is_media()).count();
             batches.push(batch);
         }
-        self.queued.fetch_sub(packets, Ordering::Relaxed);
+        self.fill.packets.fetch_sub(packets, Ordering::Relaxed);
+        self.fill.control.fetch_sub(messages - packets, Ordering::Relaxed);
         if messages >= TURN {
             self.bell.ring();
         }

@@ -1,6 +1,6 @@
 //! The queues between workers, with messages of real workers.
 
-use super::super::exchange::{Junction, MAX_QUEUED, TURN};
+use super::super::exchange::{Junction, MAX_CONTROL, MAX_QUEUED, TURN};
 use super::super::junctions;
 use super::connect;
 use crate::clock::Clock;
@@ -108,4 +108,20 @@ fn full_queue_loses_and_counts_packets_but_no_other_message() {
     sender.push(media);
     sender.flush();
     assert_eq!((receive_all(&mut receiver), sender.lost()), (1, 100));
+}
+
+#[test]
+fn messages_other_than_packets_are_bounded_and_counted() {
+    let (set_up, media) = crossings();
+    let (mut sender, mut receiver) = ends();
+    for _ in 0..MAX_CONTROL + 10 {
+        sender.push(set_up[0].clone());
+    }
+    // Packets have their own limit.
+    sender.push(media);
+    sender.flush();
+    assert_eq!((receive_all(&mut receiver), sender.lost()), (MAX_CONTROL + 1, 10));
+    sender.push(set_up[0].clone());
+    sender.flush();
+    assert_eq!((receive_all(&mut receiver), sender.lost()), (1, 10));
 }
