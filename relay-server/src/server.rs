@@ -21,7 +21,7 @@ use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use axum::http::HeaderValue;
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames, Sip};
+use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames, Routing, Sip};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::WorkerId;
 use offhook_media::identity::DtlsIdentity;
@@ -429,6 +429,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         anonymous: settings.anonymous,
         password_checks: settings.password_checks,
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
+        routing: Routing::Local,
         call_waiting: settings.call_waiting,
         busy_status: settings.busy_status,
         direct_media: settings.media_direct,

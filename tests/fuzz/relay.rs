@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use offhook_b2bua::config::{
-    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, RtpAddress,
-    RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, Routing,
+    RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
@@ -123,6 +123,7 @@ fn config() -> Config {
         anonymous: false,
         password_checks: 2,
         accounts: BTreeSet::new(),
+        routing: Routing::Local,
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
         direct_media: true,
@@ -227,6 +228,7 @@ impl Stage {
                     self.relay.handle_input(Input::HostResolved { request, addresses }, self.now);
                 }
                 Output::ResolveHost { .. }
+                | Output::Route { .. }
                 | Output::VerifyPassword { .. }
                 | Output::Offense(_)
                 | Output::Media { .. }

@@ -2,7 +2,7 @@
 
 use crate::browser::Browser;
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, OwnNames};
+use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, OwnNames, Routing};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
@@ -55,6 +55,7 @@ impl World {
             anonymous: false,
             password_checks: 2,
             accounts: BTreeSet::new(),
+            routing: Routing::Local,
             call_waiting: if seed.is_multiple_of(2) { CallWaiting::Rings } else { CallWaiting::Busy },
             busy_status: BusyStatus::Failed,
             direct_media: seed.is_multiple_of(3),
@@ -260,6 +261,7 @@ impl World {
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
                 | Output::ResolveHost { .. }
+                | Output::Route { .. }
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. }

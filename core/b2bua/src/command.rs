@@ -98,7 +98,7 @@ pub struct NewCall {
 }
 
 /// Additions of a REFER to the call to its target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferOptions {
     /// The transferor's `Referred-By` (RFC 3892).
     pub referred_by: Option<Uri>,

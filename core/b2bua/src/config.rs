@@ -38,6 +38,18 @@ pub enum CallWaiting {
     Busy,
 }
 
+/// The origin of the targets of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Routing {
+    /// The location table and the SIP accounts of this relay, immediately.
+    Local,
+    /// The shell, which answers [`Output::Route`](crate::io::Output::Route).
+    External {
+        /// The time after which a call without an answer is refused.
+        timeout: Duration,
+    },
+}
+
 /// The messages to the caller's page if the callee is busy (docs/signaling.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusyStatus {
@@ -88,6 +100,8 @@ pub struct Config {
     pub password_checks: usize,
     /// The logins that have an account. They distinguish a user who is offline from one who does not exist.
     pub accounts: BTreeSet<LoginName>,
+    /// The origin of the targets of a call.
+    pub routing: Routing,
     /// The result of a call to a user who is in another call.
     pub call_waiting: CallWaiting,
     /// The messages to the caller of a busy user.

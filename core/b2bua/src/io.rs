@@ -1,6 +1,7 @@
 //! Inputs and outputs of the relay machine.
 
-use crate::call::CallEvent;
+use crate::address::Address;
+use crate::call::{CallEvent, CallKey, SessionId};
 use crate::command::{CallCommand, CommandResult};
 use crate::config::LoginName;
 use crate::record::CallRecord;
@@ -8,9 +9,10 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, WorkerId};
+use offhook_signaling::reason::EndReason;
 use offhook_sip::auth::Secret;
 use offhook_sip::transport;
-use offhook_sip::user_agent::io as user_agent;
+use offhook_sip::user_agent::io::{self as user_agent, AccountId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -21,6 +23,28 @@ pub struct ConnectionId(pub u64);
 /// Identifier of a request to the shell, which responds later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
+
+/// The originator of a call, whose rights determine the targets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteSource {
+    /// A browser.
+    Session(SessionId),
+    /// A registered phone.
+    Phone(LoginName),
+    /// The peer of a call of this account.
+    Account(AccountId),
+    /// An unknown source, which can call users of the relay only.
+    Unknown,
+}
+
+/// A target in the answer to a routing question. It is alerted if the originator may call it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteTarget {
+    /// The sessions and phones of a login, according to the location table at the time of the answer.
+    User(LoginName),
+    /// An address at the SIP server of the originator's account, or else at the trunk.
+    Address(Address),
+}
 
 /// An input of the relay.
 #[derive(Clone, Debug)]
@@ -66,6 +90,13 @@ pub enum Input {
         request: RequestId,
         /// The addresses of the host, IPv4 and IPv6; empty if it has none.
         addresses: Vec<IpAddr>,
+    },
+    /// The answer to [`Output::Route`].
+    Routed {
+        /// The question.
+        request: RequestId,
+        /// The targets, all of which are alerted, or the reason why the call is refused.
+        answer: Result<Vec<RouteTarget>, EndReason>,
     },
     /// A command of the application.
     Command {
@@ -118,6 +149,17 @@ pub enum Output {
         request: RequestId,
         /// The host name.
         host: String,
+    },
+    /// A call is to be routed ([`Routing::External`](crate::config::Routing)). Late answers are ignored and counted.
+    Route {
+        /// Identifies the answer.
+        request: RequestId,
+        /// The call, or the call that is transferred.
+        call: CallKey,
+        /// The originator.
+        from: RouteSource,
+        /// The called name or address.
+        to: Address,
     },
     /// An entry of the security log.
     Offense(OffenseReport),

@@ -96,6 +96,7 @@ fn signaling(relay: &RelayCounters) -> Value {
     json!({
         "callInputsIgnored": relay.ignored_by_calls,
         "sipInputsIgnored": relay.ignored_by_user_agent,
+        "routingAnswersIgnored": relay.ignored_routing_answers,
         "sip": {
             "malformed": sip.malformed,
             "strayResponses": sip.stray_responses,

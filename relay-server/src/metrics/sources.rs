@@ -66,11 +66,13 @@ impl MetricSources<'_> {
             family.sample(&[("source", source)], length);
         }
         let relay = *self.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let RelayCounters { ignored_by_calls, ignored_by_user_agent, transactions } = relay;
+        let RelayCounters { ignored_by_calls, ignored_by_user_agent, ignored_routing_answers, transactions } = relay;
         let help = "Inputs that a call ignored in its state.";
         out.counter("offhook_call_ignored_inputs_total", help).value(ignored_by_calls);
         let help = "Inputs that the SIP user agent ignored.";
         out.counter("offhook_sip_user_agent_ignored_inputs_total", help).value(ignored_by_user_agent);
+        let help = "Answers to routing questions that came too late.";
+        out.counter("offhook_routing_ignored_answers_total", help).value(ignored_routing_answers);
         write_transactions(&transactions, out);
         let help = "SIP datagrams that were dropped because there were too many.";
         out.counter("offhook_sip_dropped_datagrams_total", help).value(self.sip.map_or(0, SipCounters::dropped));

@@ -26,6 +26,7 @@ use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::Event;
+use offhook_signaling::reason::EndReason;
 use offhook_sip::location::Question;
 use offhook_sip::transport;
 use offhook_sip::user_agent::io::Failure;
@@ -402,6 +403,7 @@ impl SignalingPlane {
                     | Input::Binary { .. }
                     | Input::PasswordVerified { .. }
                     | Input::HostResolved { .. }
+                    | Input::Routed { .. }
                     | Input::Command { .. }
                     | Input::Media(_)
                     | Input::Sip(_)
@@ -436,6 +438,10 @@ impl SignalingPlane {
                     });
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
+                // The shell configures local routing, so that nobody is there to answer.
+                Output::Route { request, .. } => {
+                    self.input(Input::Routed { request, answer: Err(EndReason::Unavailable) });
+                }
                 Output::Offense(report) => security_log::write(&report),
                 Output::CommandResult { request, result } => self.api.finish(request, result),
                 Output::CallEvent { event, record, at } => {

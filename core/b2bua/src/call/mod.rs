@@ -114,6 +114,20 @@ impl Call {
         Self { state, cx }
     }
 
+    /// Creates a call like [`Call::place`], whose placement has been reported before its targets were known.
+    #[must_use]
+    pub fn place_routed(
+        setup: Setup,
+        caller: Participant,
+        offer: Option<Vec<Section>>,
+        targets: Result<Vec<Participant>, EndReason>,
+        now: Time,
+    ) -> Self {
+        let mut cx = Context::new(setup);
+        let state = ringing::alert(caller, Ok(offer), targets, now, &mut cx);
+        Self { state, cx }
+    }
+
     /// Returns the media worker of the call.
     #[must_use]
     pub const fn worker(&self) -> WorkerId {

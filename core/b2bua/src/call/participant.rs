@@ -1,5 +1,6 @@
 //! A participant of a call: a browser or a SIP endpoint, and its leg.
 
+use super::CallEvent;
 use super::hold::Hold;
 use super::peer::Peer;
 use crate::address::Address;
@@ -205,6 +206,13 @@ pub struct SipResources {
 }
 
 impl Participant {
+    /// Returns the event of a call that this participant places.
+    #[must_use]
+    pub fn placed(&self) -> CallEvent {
+        let (from, to) = (self.caller.to_string(), self.callee.to_string());
+        CallEvent::Placed { caller: self.leg, endpoint: self.endpoint(), from, to }
+    }
+
     /// Returns the kind of the endpoint.
     #[must_use]
     pub fn endpoint(&self) -> EndpointKind {

@@ -49,12 +49,18 @@ pub(super) fn place(
     cx: &mut Context,
 ) -> State {
     // Reported immediately: a stock client that hangs up before its first status sends no message.
-    cx.report(CallEvent::Placed {
-        caller: caller.leg,
-        endpoint: caller.endpoint(),
-        from: caller.caller.to_string(),
-        to: caller.callee.to_string(),
-    });
+    cx.report(caller.placed());
+    alert(caller, offer, targets, now, cx)
+}
+
+/// Alerts the targets of a call whose placement has been reported, or refuses it.
+pub(super) fn alert(
+    caller: Participant,
+    offer: Result<Option<Vec<Section>>, EndReason>,
+    targets: Result<Vec<Participant>, EndReason>,
+    now: Time,
+    cx: &mut Context,
+) -> State {
     let (offer, targets) = match (offer, targets) {
         (Ok(offer), Ok(targets)) => (offer, targets),
         (_, Err(reason)) => return refuse(&caller, reason, cx),

@@ -5,6 +5,7 @@ use super::deadlines::Owner;
 use super::participants::{Alert, CallPlan};
 use super::port_shares::Payer;
 use super::routing::Target;
+use super::routing_questions::{PlacedCall, RoutedCall};
 use super::{Relay, headers};
 use crate::address::Address;
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
@@ -13,6 +14,7 @@ use crate::config::LoginName;
 use crate::io::ConnectionId;
 use crate::presenter::{self, ClientMethod};
 use offhook_clock::Time;
+use offhook_media::command::WorkerId;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::WebRtcDescription;
 use offhook_signaling::message::{self, CallId, ClientMessage, DataStatus, DtmfType, ServerMessage};
@@ -104,6 +106,9 @@ impl Relay {
     }
 
     pub(super) fn call_input(&mut self, key: CallKey, input: call::Input, now: Time) {
+        if self.end_unrouted(key, &input, now) {
+            return;
+        }
         self.calls.update(key, |call| call.handle_input(input, now));
         self.drain_call(key, now);
     }
@@ -171,15 +176,19 @@ impl Relay {
             lines,
             ..Alert::new(Address::of_login(LoginName(caller)), callee)
         };
-        let targets = if self.calls.count_of_session(session) >= self.config.max_calls_per_session {
-            Err(EndReason::Overloaded)
-        } else {
-            self.route(&self.source_of_session(session), &alert.callee)
-        };
+        let is_full = self.calls.count_of_session(session) >= self.config.max_calls_per_session;
+        let source = self.source_of_session(session);
         let offer = WebRtcDescription::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);
         // No callee is alerted for a caller without usable media.
-        let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
+        let accepted = if is_full { Err(EndReason::Overloaded) } else { Ok(()) };
+        let accepted = sections.as_ref().map_or_else(|reason| Err(*reason), |_| accepted);
+        let is_asked = accepted.is_ok() && self.routes_externally();
+        let targets = match accepted {
+            Ok(()) if is_asked => Ok(Vec::new()),
+            Ok(()) => self.route(&source, &alert.callee),
+            Err(reason) => Err(reason),
+        };
         let plan = CallPlan {
             call: CallKey(self.fresh_id()),
             worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
@@ -190,11 +199,31 @@ impl Relay {
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();
         }
+        let at = CallRef { call: plan.call, leg: own.leg };
+        match sections {
+            Ok(offer) if is_asked => {
+                self.report(plan.call, own.placed(), false, now);
+                let to = alert.callee.clone();
+                let placed = PlacedCall { plan, caller: own, offer, alert };
+                self.ask_route(source, to, RoutedCall::Placed(Box::new(placed)), now);
+            }
+            sections => {
+                let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
+                let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
+                self.begin_call(plan, own, sections.map(Some), targets, now);
+            }
+        }
+        Ok(Accepted::Placed(at))
+    }
+
+    /// Starts a call of a browser that has been routed.
+    pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, EndReason>, now: Time) {
+        let PlacedCall { plan, caller, offer, alert } = placed;
         let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
         let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
-        let at = CallRef { call: plan.call, leg: own.leg };
-        self.begin_call(plan, own, sections.map(Some), targets, now);
-        Ok(Accepted::Placed(at))
+        let setup = self.call_setup(plan.worker);
+        self.calls.insert(plan.call, Call::place_routed(setup, caller, Some(offer), targets, now));
+        self.drain_call(plan.call, now);
     }
 
     /// Starts a call.
@@ -207,14 +236,18 @@ impl Relay {
         now: Time,
     ) {
         let CallPlan { call, worker, .. } = plan;
-        let setup = Setup {
+        let setup = self.call_setup(worker);
+        self.calls.insert(call, Call::place(setup, caller, offer, targets, now));
+        self.drain_call(call, now);
+    }
+
+    fn call_setup(&mut self, worker: WorkerId) -> Setup {
+        Setup {
             worker,
             ring_timeout: self.config.ring_timeout,
             maker: self.leg_maker(worker.0),
             direct_media: self.config.direct_media,
-        };
-        self.calls.insert(call, Call::place(setup, caller, offer, targets, now));
-        self.drain_call(call, now);
+        }
     }
 
     fn leg_maker(&mut self, worker: u16) -> LegMaker {

@@ -23,6 +23,10 @@ impl Relay {
                 let can_answer = |call: &Call| call.is_alerting(at.leg).then_some(()).ok_or(CommandError::NotAlerting);
                 self.pass(at, can_answer, |leg| call::Input::Answer { leg, sdp, lines }, now)
             }
+            CallCommand::HangUp { at } if self.is_unrouted(at) => {
+                self.call_input(at.call, call::Input::HangUp { leg: at.leg }, now);
+                Ok(Accepted::Passed)
+            }
             CallCommand::HangUp { at } => self.pass(at, |_| Ok(()), |leg| call::Input::HangUp { leg }, now),
             CallCommand::Hold { at } => self.pass(at, established(at), |leg| call::Input::Hold { leg }, now),
             CallCommand::Resume { at } => self.pass(at, established(at), |leg| call::Input::Unhold { leg }, now),

@@ -1,7 +1,7 @@
 //! Keys of the deadlines in the relay machine.
 
 use crate::call::{CallKey, SessionId};
-use crate::io::ConnectionId;
+use crate::io::{ConnectionId, RequestId};
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
@@ -13,4 +13,5 @@ pub(super) enum Owner {
     Session(SessionId),
     MediaNames(InviteId),
     Record(CallKey),
+    Routing(RequestId),
 }

@@ -29,5 +29,6 @@ impl Relay {
             && self.records.is_empty()
             && self.workers.is_idle()
             && self.media_names.is_empty()
+            && self.questions.is_empty()
     }
 }

@@ -13,7 +13,7 @@ impl Relay {
     /// Returns whether the SIP peer of an established call may transfer it to `target`.
     pub(super) fn may_refer(&self, source: &Source, target: &Address) -> bool {
         match source {
-            Source::Stranger => false,
+            Source::Unknown => false,
             Source::Account(account) if self.accounts.is_operators(*account) => self.may_forward_to(target),
             // The page's own account is charged, and a phone may call the target itself.
             Source::Account(_) | Source::Phone(_) | Source::Session(_) => true,
@@ -25,7 +25,7 @@ impl Relay {
     pub(super) fn may_join(&self, source: &Source, other: &Source) -> bool {
         let is_operators =
             |source: &Source| matches!(source, Source::Account(account) if self.accounts.is_operators(*account));
-        let is_unknown = *source == Source::Stranger || *other == Source::Stranger;
+        let is_unknown = *source == Source::Unknown || *other == Source::Unknown;
         !is_unknown && (source == other || !is_operators(source) && !is_operators(other))
     }
 
@@ -47,7 +47,7 @@ impl Relay {
             Source::Account(account) if self.accounts.is_operators(*account) => {
                 Address::of_login(target.login().clone())
             }
-            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Stranger => target.clone(),
+            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Unknown => target.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::headers::{self, custom_of};
 use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
+use super::routing_questions::RoutedCall;
 use crate::address::{Address, login_of};
 use crate::call::{self, CallKey, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
 use crate::config::LoginName;
@@ -30,11 +31,7 @@ impl Relay {
             return self.replace(invite, request, replaced, offer, now);
         }
         let (account, callee, targets) = self.called(request);
-        let mut alert = alert(request, callee);
-        if request.origin == Origin::Unknown {
-            alert.is_unknown = true;
-            self.present_unknown_source(&mut alert, request);
-        }
+        let alert = self.inbound_alert(request, callee);
         let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
@@ -43,17 +40,56 @@ impl Relay {
         if let Some(unfit) = unfit {
             return self.reject_because(invite, 488, Some(unfit.reason()));
         }
+        let call = CallKey(self.fresh_id());
+        if self.routes_externally() {
+            let (source, to) = match &request.origin {
+                Origin::Account(account) => (Source::Account(*account), alert.callee),
+                Origin::Phone(user) => {
+                    (Source::Phone(LoginName(user.clone())), Address::from(request.request_uri.clone()))
+                }
+                Origin::Unknown => (Source::Unknown, Address::from(request.request_uri.clone())),
+            };
+            let routed = RoutedCall::Inbound { invite, request: Box::new(request.clone()), call };
+            return self.ask_route(source, to, routed, now);
+        }
+        self.ring_inbound(InboundCall { invite, request, account, offer, call }, targets, &alert, now);
+    }
+
+    /// Alerts the targets of an inbound call after the shell has routed it.
+    pub(super) fn begin_inbound(
+        &mut self,
+        invite: InviteId,
+        request: &InboundInvite,
+        call: CallKey,
+        targets: Result<Vec<Target>, EndReason>,
+        now: Time,
+    ) {
+        let offer = request.offer.as_ref().and_then(|body| description(body).ok());
+        let (account, callee, _) = self.called(request);
+        let alert = self.inbound_alert(request, callee);
+        self.ring_inbound(InboundCall { invite, request, account, offer, call }, targets, &alert, now);
+    }
+
+    /// Alerts the targets of an inbound call, or rejects it.
+    fn ring_inbound(
+        &mut self,
+        inbound: InboundCall<'_>,
+        targets: Result<Vec<Target>, EndReason>,
+        alert: &Alert,
+        now: Time,
+    ) {
+        let InboundCall { invite, request, account, offer, call } = inbound;
         // Checked before RTP ports are allocated, so that a call without a target costs none.
-        let targets = match targets.and_then(|targets| self.admit_ringing(targets, &alert, now)) {
+        let targets = match targets.and_then(|targets| self.admit_ringing(targets, alert, now)) {
             Ok(targets) => targets,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&near(None, &targets));
-        let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
+        let call = CallPlan { call, worker, sections };
         let plan = self.plan(invite, account, request, offer.as_ref());
         self.workers.begin_call(call.call, Payer::of_invite(request));
-        let mut caller = match self.sip_participant(plan, call, &alert, now) {
+        let mut caller = match self.sip_participant(plan, call, alert, now) {
             Ok(caller) => caller,
             Err(reason) => {
                 self.workers.end_call(call.call);
@@ -62,10 +98,19 @@ impl Relay {
         };
         let sections = self.weigh(&mut caller, offer);
         let targets = match &sections {
-            Ok(_) => self.ring_targets(targets, call, &alert, now),
+            Ok(_) => self.ring_targets(targets, call, alert, now),
             Err(reason) => Err(*reason),
         };
         self.begin_call(call, caller, sections, targets, now);
+    }
+
+    fn inbound_alert(&self, request: &InboundInvite, callee: Address) -> Alert {
+        let mut alert = alert(request, callee);
+        if request.origin == Origin::Unknown {
+            alert.is_unknown = true;
+            self.present_unknown_source(&mut alert, request);
+        }
+        alert
     }
 
     /// Presents an unknown source with its own host, so that it is not mistaken for a user of this relay.
@@ -195,7 +240,7 @@ impl Relay {
                 (None, Address::of_login(login_of(&request.request_uri)), targets)
             }
             Origin::Unknown => {
-                let targets = self.route(&Source::Stranger, &requested());
+                let targets = self.route(&Source::Unknown, &requested());
                 (None, Address::of_login(login_of(&request.request_uri)), targets)
             }
         }
@@ -266,6 +311,15 @@ impl Relay {
         };
         self.call_input(key, call::Input::Replace { leg, participant: Box::new(participant), offer }, now);
     }
+}
+
+/// An inbound call that is to be routed.
+struct InboundCall<'a> {
+    invite: InviteId,
+    request: &'a InboundInvite,
+    account: Option<AccountId>,
+    offer: Option<SipDescription>,
+    call: CallKey,
 }
 
 /// A looped INVITE, and the fork that it was sent for.

@@ -29,6 +29,7 @@ mod records;
 mod redirect;
 mod ringing;
 mod routing;
+mod routing_questions;
 mod sessions;
 mod sip;
 mod sip_accounts;
@@ -63,6 +64,7 @@ use offhook_sip::user_agent::io::Command;
 use password_checks::PasswordChecks;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use routing_questions::RoutingQuestions;
 use sip_accounts::SipAccounts;
 pub use state::RelayState;
 use std::collections::VecDeque;
@@ -93,6 +95,8 @@ pub struct RelayCounters {
     pub ignored_by_calls: u64,
     /// Inputs that the SIP user agent ignored.
     pub ignored_by_user_agent: u64,
+    /// Answers to routing questions that came too late, or to no question.
+    pub ignored_routing_answers: u64,
     /// Totals of the SIP transaction layer.
     pub transactions: TransactionCounters,
 }
@@ -116,6 +120,7 @@ pub struct Relay {
     records: CallRecords,
     workers: MediaWorkers,
     media_names: MediaNames,
+    questions: RoutingQuestions,
     agent: Option<Box<UserAgent>>,
     /// Commands for the user agent.
     commands: VecDeque<Command>,
@@ -159,6 +164,7 @@ impl Relay {
             records: CallRecords::default(),
             workers,
             media_names: MediaNames::default(),
+            questions: RoutingQuestions::default(),
             agent: None,
             commands: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -188,6 +194,7 @@ impl Relay {
         let agent = self.agent.as_deref();
         RelayCounters {
             ignored_by_calls: self.calls.ignored(),
+            ignored_routing_answers: self.questions.ignored(),
             ignored_by_user_agent: agent.map_or(0, UserAgent::ignored),
             transactions: agent.map(UserAgent::counters).unwrap_or_default(),
         }
@@ -206,6 +213,7 @@ impl Relay {
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
             Input::HostResolved { request, addresses } => self.host_resolved(request, &addresses, now),
+            Input::Routed { request, answer } => self.call_routed(request, answer, now),
             Input::Command { request, command } => {
                 let result = self.execute(command, now);
                 self.outputs.push_back(Output::CommandResult { request, result });
@@ -235,6 +243,7 @@ impl Relay {
                 Owner::Session(id) => self.expire_session(id, now),
                 Owner::MediaNames(invite) => self.release(invite, now),
                 Owner::Record(call) => self.record_overdue(call),
+                Owner::Routing(request) => self.routing_timed_out(request, now),
             }
         }
         self.agent_timeout(now);
@@ -340,6 +349,7 @@ impl Relay {
     }
 
     fn shut_down(&mut self, now: Time) {
+        self.shut_down_unrouted(now);
         for key in self.calls.keys() {
             self.call_input(key, crate::call::Input::Shutdown, now);
         }

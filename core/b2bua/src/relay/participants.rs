@@ -22,6 +22,7 @@ use offhook_signaling::version::{Extension, feature};
 use offhook_sip::message::{Host, SipUri, Uri};
 use offhook_sip::user_agent::io::{AccountId, BindingId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -29,7 +30,7 @@ use std::net::{IpAddr, SocketAddr};
 const MAX_LINES: usize = 32;
 
 /// The caller's properties as presented to the callees.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alert {
     pub(super) caller: Address,
     pub(super) callee: Address,
@@ -54,7 +55,7 @@ pub(super) struct Alert {
 }
 
 /// A new call: its worker, and the number of media sections of a SIP leg.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CallPlan {
     pub(super) call: CallKey,
     pub(super) worker: WorkerId,

@@ -63,7 +63,7 @@ impl Relay {
                 let account = self.clients.get(browser.session)?.account();
                 account.is_none().then(|| self.source_of_session(browser.session))
             }
-            Side::Sip(peer) if self.calls.is_unknown(peer.invite()) => Some(Source::Stranger),
+            Side::Sip(peer) if self.calls.is_unknown(peer.invite()) => Some(Source::Unknown),
             Side::Sip(peer) => match peer.account() {
                 Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),
                 None => Some(Source::Phone(caller.caller.login().clone())),
@@ -78,7 +78,7 @@ impl Relay {
             // A name that is not a user of this relay is routed to the trunk.
             self.route(source, &Address::of_login(login_of(contact))).ok()
         } else {
-            let trunk = self.accounts.trunk().filter(|_| *source != Source::Stranger)?;
+            let trunk = self.accounts.trunk().filter(|_| *source != Source::Unknown)?;
             self.route_out(trunk, &self.dialed(source, &Address::from(contact.clone()))).ok()
         }
     }

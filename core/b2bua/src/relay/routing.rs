@@ -5,6 +5,7 @@ use super::clients::Session;
 use crate::address::Address;
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, CallWaiting, LoginName};
+pub(super) use crate::io::RouteSource as Source;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::message::SipUri;
 use offhook_sip::user_agent::destinations::NamedBy;
@@ -21,34 +22,25 @@ pub(super) enum Target {
     Uri { account: AccountId, uri: SipUri },
 }
 
-/// The originator of a call, whose rights determine the targets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// A browser.
-    Session(SessionId),
-    /// A registered phone.
-    Phone(LoginName),
-    /// The peer of a call of this account.
-    Account(AccountId),
-    /// An unknown source, which can call users of the relay only.
-    Stranger,
-}
-
 impl Relay {
     /// Returns the targets of a call from `from` to `callee`.
     pub(super) fn route(&self, from: &Source, callee: &Address) -> Result<Vec<Target>, EndReason> {
-        let account = match from {
-            Source::Session(session) => self.clients.get(*session).and_then(Session::account),
-            Source::Account(account) => Some(*account).filter(|account| !self.accounts.is_trunk(*account)),
-            Source::Phone(_) | Source::Stranger => None,
-        };
-        if let Some(account) = account {
+        if let Some(account) = self.account_of(from) {
             return self.route_out(account, callee);
         }
         let login = callee.login();
-        match self.accounts.trunk().filter(|_| *from != Source::Stranger && !self.is_user(login)) {
+        match self.accounts.trunk().filter(|_| *from != Source::Unknown && !self.is_user(login)) {
             Some(trunk) => self.route_out(trunk, callee),
             None => self.route_here(from, login),
+        }
+    }
+
+    /// Returns the account, apart from the trunk, that calls of the originator are routed through.
+    fn account_of(&self, from: &Source) -> Option<AccountId> {
+        match from {
+            Source::Session(session) => self.clients.get(*session).and_then(Session::account),
+            Source::Account(account) => Some(*account).filter(|account| !self.accounts.is_trunk(*account)),
+            Source::Phone(_) | Source::Unknown => None,
         }
     }
 
@@ -59,7 +51,7 @@ impl Relay {
         if has_login || self.config.admission == AcceptedLogins::Anyone {
             Source::Session(session)
         } else {
-            Source::Stranger
+            Source::Unknown
         }
     }
 
@@ -101,6 +93,12 @@ impl Relay {
         };
         let free: Vec<Target> = sessions.into_iter().filter(free).map(Target::Session).collect();
         if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }
+    }
+
+    /// Returns an address at the server of the originator's account, or else at the trunk.
+    pub(super) fn route_to_address(&self, from: &Source, address: &Address) -> Result<Vec<Target>, EndReason> {
+        let account = self.account_of(from).or_else(|| self.accounts.trunk().filter(|_| *from != Source::Unknown));
+        self.route_out(account.ok_or(EndReason::Forbidden)?, address)
     }
 
     pub(super) fn route_out(&self, account: AccountId, callee: &Address) -> Result<Vec<Target>, EndReason> {

@@ -91,6 +91,7 @@ impl Relay {
                 {
                     self.call_login_refused(call, now);
                 }
+                self.forget_unrouted(invite);
                 self.on_invite(invite, SipEvent::Ended(cause), now);
             }
             Event::Refer { invite, target, replaces, replaced, referred_by } => {

@@ -10,6 +10,7 @@ use super::locations::Locations;
 use super::media_names::MediaNames;
 use super::media_workers::MediaWorkers;
 use super::password_checks::PasswordChecks;
+use super::routing_questions::RoutingQuestions;
 use super::sip_accounts::SipAccounts;
 use crate::config::Config;
 use crate::presenter::Presenter;
@@ -39,6 +40,7 @@ pub struct RelayState {
     records: CallRecords,
     workers: MediaWorkers,
     media_names: MediaNames,
+    questions: RoutingQuestions,
     agent: Option<Box<UserAgentState>>,
 }
 
@@ -60,6 +62,7 @@ impl Relay {
             records: self.records.clone(),
             workers: self.workers.clone(),
             media_names: self.media_names.clone(),
+            questions: self.questions.clone(),
             agent: self.agent.as_ref().map(|agent| Box::new(agent.state())),
         }
     }
@@ -103,6 +106,7 @@ impl Relay {
             records: state.records,
             workers: state.workers.configured(&config),
             media_names: state.media_names,
+            questions: state.questions,
             agent,
             config,
             commands: VecDeque::new(),

@@ -10,6 +10,7 @@ mod media_names;
 mod ports;
 mod records;
 mod restore;
+mod routing;
 mod simulation;
 pub(crate) mod sip_calls;
 mod sip_codecs;
@@ -28,7 +29,7 @@ use crate::call::CallEvent;
 use crate::command::CommandResult;
 use crate::config::{
     AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules,
-    RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use crate::record::CallRecord;
@@ -63,6 +64,7 @@ pub(super) fn config() -> Config {
         anonymous: false,
         password_checks: 2,
         accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),
+        routing: Routing::Local,
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
         direct_media: false,
@@ -134,6 +136,15 @@ pub(super) fn with_sip() -> Config {
     Config { sip: Some(Box::new(sip_config())), ..config() }
 }
 
+/// A call that the shell is to route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RouteQuestion {
+    pub(super) request: crate::io::RequestId,
+    pub(super) call: crate::call::CallKey,
+    pub(super) from: crate::io::RouteSource,
+    pub(super) to: crate::address::Address,
+}
+
 /// A relay, its virtual clock, the messages of every browser and the commands of the media workers.
 pub(super) struct Bench {
     pub(super) relay: Relay,
@@ -158,6 +169,8 @@ pub(super) struct Bench {
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// The times of the ends of calls.
     pub(super) ends: Vec<Time>,
+    /// Calls that the shell is to route.
+    pub(super) routes: Vec<RouteQuestion>,
     /// Events of calls, with their records.
     pub(super) events: Vec<(CallEvent, CallRecord)>,
     /// Results of commands.
@@ -191,6 +204,7 @@ impl Bench {
             passed_over: Vec::new(),
             questions: Vec::new(),
             ends: Vec::new(),
+            routes: Vec::new(),
             events: Vec::new(),
             results: Vec::new(),
             offenses: Vec::new(),
@@ -221,7 +235,8 @@ impl Bench {
             .chain(relay.calls.deadlines())
             .chain(relay.agent_deadline())
             .chain(relay.media_names.deadlines())
-            .chain(relay.records.deadlines());
+            .chain(relay.records.deadlines())
+            .chain(relay.questions.deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 
@@ -255,6 +270,9 @@ impl Bench {
                     self.checks.push((request, login, password.reveal().to_owned()));
                 }
                 Output::ResolveHost { request, host } => self.questions.push((request, host)),
+                Output::Route { request, call, from, to } => {
+                    self.routes.push(RouteQuestion { request, call, from, to });
+                }
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, informed } => self.passed_over.push((server, informed)),
@@ -422,6 +440,7 @@ impl Bench {
         assert_eq!(self.relay.workers.taken(), 0, "ports are left");
         assert!(self.relay.workers.is_idle(), "shares in the ports are left");
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
+        assert!(self.relay.questions.is_empty(), "calls wait for their routing");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::Open { leg, .. } => Some(*leg),
             _ => None,

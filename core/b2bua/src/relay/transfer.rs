@@ -4,6 +4,7 @@ use super::Relay;
 use super::clients::Session;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
+use super::routing_questions::RoutedCall;
 use crate::address::Address;
 use crate::call::{self, Call, CallKey, Fallback, Participant, Peer, SessionId, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, ReferOptions};
@@ -87,7 +88,7 @@ impl Relay {
             self.calls.get(call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
         match fallback {
             Fallback::CallTarget { target } => {
-                let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
+                let source = session.map_or(Source::Unknown, |session| self.source_of_session(session));
                 self.ring_instead(at, &source, target, ReferOptions::default(), now);
             }
             Fallback::Join { other, .. } => match self.calls.at(other) {
@@ -129,14 +130,34 @@ impl Relay {
             Side::Sip(peer) => peer,
         };
         if self.calls.is_unknown(peer.invite()) {
-            return Some(Source::Stranger);
+            return Some(Source::Unknown);
         }
         let name = if leg.participant.incoming { &leg.participant.callee } else { &leg.participant.caller };
         Some(peer.account().map_or_else(|| Source::Phone(name.login().clone()), Source::Account))
     }
 
-    /// Alerts `target` for the transferee of a call.
+    /// Alerts `target` for the transferee of a call, after the shell has routed it if it routes the calls.
     fn ring_instead(&mut self, at: CallRef, source: &Source, target: Address, refer: ReferOptions, now: Time) {
+        if !self.routes_externally() {
+            let targets = self.route(source, &target);
+            return self.ring_target(at, target, targets, refer, now);
+        }
+        if self.questions.has_transfer(at) {
+            return self.refuse_transfer(at, "another transfer is in progress", now);
+        }
+        let routed = RoutedCall::Transfer { at, target: Box::new(target.clone()), refer: Box::new(refer) };
+        self.ask_route(source.clone(), target, routed, now);
+    }
+
+    /// Alerts the targets of a transfer, if the call is still established.
+    pub(super) fn ring_target(
+        &mut self,
+        at: CallRef,
+        target: Address,
+        targets: Result<Vec<Target>, EndReason>,
+        refer: ReferOptions,
+        now: Time,
+    ) {
         let Some((worker, transferee)) = self.calls.get(at.call).and_then(|call| {
             let transferee = call.other_leg(at.leg)?;
             Some((call.worker(), transferee.clone()))
@@ -154,7 +175,6 @@ impl Relay {
         };
         let Participant { incoming, caller, callee, custom, .. } = transferee.participant;
         let name = if incoming { callee } else { caller };
-        let targets = self.route(source, &target);
         let ReferOptions { referred_by, replaces } = refer;
         let alert = Alert { visible_name: name.to_string(), custom, referred_by, replaces, ..Alert::new(name, target) };
         let targets = targets.and_then(|targets| {
