@@ -1,5 +1,6 @@
 //! Codecs and payload types in session descriptions (RFC 8866 §6.6, RFC 3551).
 
+use crate::plan::Conversions;
 use serde::{Deserialize, Serialize};
 
 /// The media type of a section, audio or video (RFC 8866 §5.14).
@@ -100,12 +101,10 @@ impl Codec {
             && self.same_variant(other)
     }
 
-    /// Returns whether both are G.711 (PCMU or PCMA), so that payloads can be converted octet by octet.
+    /// Returns whether the relay can convert packets of one codec to the other.
     #[must_use]
     pub fn converts(&self, other: &Self) -> bool {
-        let is_g711 =
-            |codec: &Self| (codec.is("PCMU") || codec.is("PCMA")) && codec.clock_rate == 8000 && codec.channels == 1;
-        is_g711(self) && is_g711(other)
+        Conversions::G711.contains(self, other)
     }
 
     /// Compares the parameters that make two formats with the same encoding name incompatible.

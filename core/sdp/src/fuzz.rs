@@ -5,6 +5,7 @@ use crate::offer_answer::sip::{
     answer_browser, answer_sip, browser_offer, default_offer, renegotiate, reoffer, sip_offer,
 };
 use crate::offer_answer::{relay_offer, settle};
+use crate::plan::Conversions;
 use crate::section::Section;
 use crate::{sip, webrtc};
 use std::net::{IpAddr, Ipv4Addr};
@@ -50,14 +51,15 @@ fn fuzz_sip(description: &sip::SipDescription, browser: &[Section]) {
         "serialized text parses again"
     );
     let relayed = browser_offer(&offer, &[]);
-    let _ = answer_sip(&offer, &relayed, browser);
-    let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer);
+    let _ = answer_sip(&offer, &relayed, browser, Conversions::G711);
+    let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer, Conversions::G711);
     let relayed = sip_offer(browser, &[]);
     let _ = answer_browser(browser, &relayed, &offer);
     let mut session = sip::LocalDescriptions::new(1, IpAddr::V4(Ipv4Addr::LOCALHOST));
     for other in [browser, &offer, &default_offer(true, &[])] {
-        let Ok(done) = renegotiate(other, &offer, Direction::SendRecv) else { continue };
-        let next = reoffer(&done.answer, other, Direction::SendOnly);
+        let Ok(done) = renegotiate(other, &offer, Direction::SendRecv, Conversions::G711) else { continue };
+        let mut next = reoffer(&done.answer, other, Direction::SendOnly);
+        Conversions::G711.limit(&mut next, other);
         let local = |sections: Vec<Section>| {
             let pairs = sections.into_iter().zip(&description.sections);
             pairs.map(|(section, offered)| sip::SipSection { section, ..offered.clone() }).collect::<Vec<_>>()

@@ -7,6 +7,7 @@ pub mod direction;
 pub mod error;
 mod fuzz;
 pub mod offer_answer;
+pub mod plan;
 pub mod section;
 pub mod sip;
 pub mod webrtc;

@@ -4,7 +4,7 @@ use super::CallEvent;
 use super::context::Context;
 use super::forking::Forking;
 use super::handed_over::HandedOver;
-use super::negotiation::LegMaker;
+use super::negotiation::{CONVERSIONS, LegMaker};
 use super::participant::{Alerting, Caller, EarlyMedia, Participant};
 use super::peer::{Peer, sdp_body};
 use super::reinvite::{IncomingOffer, NOT_ACCEPTABLE_HERE};
@@ -138,7 +138,7 @@ pub(super) fn change_fork(
     let before = fork.participant.clone();
     let (text, streams, connect) = cx.maker.answer_change(&mut fork.participant, &other, description)?;
     // A browser keeps its codec (RFC 3261 §14.2).
-    if is_browser && !LegMaker::passes_where_requested(&other, &streams) {
+    if is_browser && !CONVERSIONS.legs(&other, &streams).is_delivered_where_requested() {
         fork.participant = before;
         return Err(NOT_ACCEPTABLE_HERE);
     }
@@ -172,7 +172,7 @@ impl HandedOver {
         let answer = LegMaker::parse_answer(fork, sdp);
         let settled = answer.and_then(|answer| Ok((LegMaker::settle_transfer(transferee, fork, &answer)?, answer)));
         let Ok((streams, answer)) = settled else { return };
-        if !LegMaker::passes(&streams, &transferee.streams) {
+        if !CONVERSIONS.legs(&streams, &transferee.streams).is_delivered() {
             return;
         }
         let bridge = Command::Bridge { a: transferee.participant.leg, b: fork.participant.leg };
@@ -204,7 +204,8 @@ impl LegMaker {
         if offer.has_no_media() {
             return Err(NOT_ACCEPTABLE_HERE);
         }
-        let agreed = renegotiate(other, &offer.media(), Direction::SendRecv).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let agreed =
+            renegotiate(other, &offer.media(), Direction::SendRecv, CONVERSIONS).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::Tolerated);
         Ok((text, agreed.peer, connect))
     }

@@ -9,13 +9,12 @@ use super::participant::{Caller, End, Fork, LegSecrets, Participant, Side};
 use super::peer::{Peer, Purpose, RemoteAnswer, sdp_body};
 use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
-use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{
-    Sending, accepted, answer_browser, answer_sip, browser_offer, default_offer, in_offered_order, reoffer, sending,
-    sip_offer,
+    accepted, answer_browser, answer_sip, browser_offer, default_offer, in_offered_order, reoffer, sip_offer,
 };
 use offhook_sdp::offer_answer::{NegotiationError, Settled, relay_offer, settle};
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
@@ -24,6 +23,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+
+/// The conversions between codecs that media workers perform.
+pub const CONVERSIONS: Conversions = Conversions::G711;
 
 /// Creates the relay's side of legs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,53 +120,8 @@ impl LegMaker {
     pub(super) fn next_offer_to(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
         let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
         let mut offered = reoffer(&peer.current(), other, direction);
-        // A codec that the other side does not support would not be decoded.
-        for section in &mut offered {
-            let theirs = other.iter().find(|theirs| theirs.kind == section.kind);
-            let passes = |codec: &Codec| {
-                let theirs = theirs.into_iter().flat_map(|theirs| &theirs.payloads);
-                theirs.map(|payload| &payload.codec).any(|theirs| theirs.matches(codec) || theirs.converts(codec))
-            };
-            let kept: Vec<Payload> = section
-                .payloads
-                .iter()
-                .filter(|payload| !payload.codec.is_primary() || passes(&payload.codec))
-                .cloned()
-                .collect();
-            if kept.iter().any(|payload| payload.codec.is_primary()) {
-                section.payloads = kept;
-            }
-            // The format that the other side sends comes first, because a browser keeps it.
-            let sent = theirs.and_then(|theirs| theirs.payloads.iter().find(|payload| payload.codec.is_primary()));
-            let is_sent = |codec: &Codec| sent.is_some_and(|sent| sent.codec.matches(codec));
-            section.payloads.sort_by_key(|payload| !is_sent(&payload.codec));
-        }
+        CONVERSIONS.limit(&mut offered, other);
         peer.make_offer(offered, purpose, &mut self.random)
-    }
-
-    /// Returns whether `to` can receive what `from` sends.
-    pub(super) fn passes(from: &[Section], to: &[Section]) -> bool {
-        let audio = |sections: &[Section]| sections.iter().find(|section| section.kind == MediaKind::Audio).cloned();
-        let Some((from, to)) = audio(from).zip(audio(to)) else { return true };
-        matches!(sending(&from, &to), Sending::AsItIs | Sending::Converted)
-    }
-
-    /// Returns whether `to` can receive what `from` sends, or does not have to at the moment.
-    pub(super) fn passes_where_requested(from: &[Section], to: &[Section]) -> bool {
-        let is_wanted = |section: &Section| section.kind == MediaKind::Audio && section.direction.receives();
-        !to.iter().any(is_wanted) || Self::passes(from, to)
-    }
-
-    /// Returns whether another offer to a SIP endpoint, whose last one from the relay had the sections `previous`, could
-    /// change the codecs that it and the other side have in common.
-    pub(super) fn has_news(previous: &[Section], other: &[Section]) -> bool {
-        let codecs = |sections: &[Section]| -> Vec<Codec> {
-            let payloads = sections.iter().filter(|section| !section.rejected).flat_map(|section| &section.payloads);
-            payloads.map(|payload| payload.codec.clone()).filter(Codec::is_primary).collect()
-        };
-        let (previous, other) = (codecs(previous), codecs(other));
-        let lacks = |some: &[Codec], codec: &Codec| !some.iter().any(|known| known.matches(codec));
-        previous.iter().any(|codec| lacks(&other, codec)) || other.iter().any(|codec| lacks(&previous, codec))
     }
 
     /// Parses a fork's answer.
@@ -186,7 +143,9 @@ impl LegMaker {
             (Some(offer), None, Side::Browser(_), ForkAnswer::Sip(parsed)) => {
                 answer_browser(offer, &fork.offered, parsed.media())
             }
-            (Some(offer), None, Side::Sip(_), parsed) => answer_sip(offer, &fork.offered, &parsed.sent(&fork.offered)),
+            (Some(offer), None, Side::Sip(_), parsed) => {
+                answer_sip(offer, &fork.offered, &parsed.sent(&fork.offered), CONVERSIONS)
+            }
         };
         settled.map_err(end_reason)
     }

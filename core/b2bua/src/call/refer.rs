@@ -4,6 +4,7 @@ use super::context::Context;
 use super::established::Handover;
 use super::forking::end_forks;
 use super::io::Fallback;
+use super::negotiation::CONVERSIONS;
 use super::participant::{LegId, Participant};
 use super::peer::{RemoteOffer, sdp_body};
 use super::{CallEvent, Established, Leg, Output, State};
@@ -124,7 +125,7 @@ impl Established {
         let (streams, connect, text) = match offer {
             None => (Vec::new(), Vec::new(), cx.maker.delayed_offer(peer, &other.streams)),
             Some(offer) => {
-                let agreed = renegotiate(&other.streams, &offer.media(), wanted);
+                let agreed = renegotiate(&other.streams, &offer.media(), wanted, CONVERSIONS);
                 let agreed = agreed.map_err(|_| EndReason::NoCommonCodecs)?;
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
                 (agreed.peer, connect, text)

@@ -2,13 +2,14 @@
 //! other side is not involved.
 
 use super::context::Context;
-use super::negotiation::LegMaker;
+use super::negotiation::CONVERSIONS;
 use super::participant::{Leg, LegId};
 use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
 use super::{Established, State};
 use offhook_media::command::{LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
+use offhook_sdp::plan::offers_other_codecs;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{HostName, SipDescription};
 use offhook_signaling::reason::EndReason;
@@ -76,12 +77,12 @@ pub(super) fn answer_reinvite(
     if checked.has_no_media() {
         return Err(NOT_ACCEPTABLE_HERE);
     }
-    let agreed = renegotiate(other.streams, &checked.media(), wanted).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+    let agreed = renegotiate(other.streams, &checked.media(), wanted, CONVERSIONS).map_err(|_| NOT_ACCEPTABLE_HERE)?;
     if agreed.answer.iter().all(|section| section.rejected) {
         return Err(NOT_ACCEPTABLE_HERE);
     }
     // A browser keeps its codec. A peer that could not receive it keeps the negotiated media (RFC 3261 §14.2).
-    if other.is_browser && !LegMaker::passes_where_requested(other.streams, &agreed.peer) {
+    if other.is_browser && !CONVERSIONS.legs(other.streams, &agreed.peer).is_delivered_where_requested() {
         return Err(NOT_ACCEPTABLE_HERE);
     }
     let (connect, text) = peer.answer(offer.leg, checked, &agreed.answer, &agreed.peer, Silence::EndsLeg);
@@ -110,8 +111,8 @@ impl Established {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
         let is_hold_due = leg.hold.is_notified() != self.is_hold_commanded(side.other());
         let Some(peer) = leg.participant.peer() else { return };
-        let passes = LegMaker::passes(&leg.streams, &other.streams) && LegMaker::passes(&other.streams, &leg.streams);
-        if is_hold_due || (!passes && LegMaker::has_news(&peer.current(), &other.streams)) {
+        let passes = CONVERSIONS.legs(&leg.streams, &other.streams).is_delivered_both_ways();
+        if is_hold_due || (!passes && offers_other_codecs(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change, cx);
         }
     }
@@ -119,7 +120,7 @@ impl Established {
     /// Sends an offer after a codec change of the other side, if the SIP endpoint cannot be received any more.
     fn adapt_to_change(&mut self, side: LegId, cx: &mut Context) {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
-        if !LegMaker::passes_where_requested(&leg.streams, &other.streams) {
+        if !CONVERSIONS.legs(&leg.streams, &other.streams).is_delivered_where_requested() {
             self.adapt(side, cx);
         }
     }

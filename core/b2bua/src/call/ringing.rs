@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::forking::{Forking, end_forks};
 use super::looped::LoopedInvite;
-use super::negotiation::{ForkAnswer, LegMaker, end_reason_of};
+use super::negotiation::{CONVERSIONS, ForkAnswer, LegMaker, end_reason_of};
 use super::participant::{Alerting, Caller, End, Leg, LegId, Participant, PerLeg, Side};
 use super::peer::{Peer, Purpose, sdp_body};
 use super::{CallEvent, Established, State, ending};
@@ -192,7 +192,7 @@ impl Ringing {
             answer: text,
             codecs: codec_names(legs),
         });
-        if was_early && !LegMaker::passes_where_requested(&legs.a.streams, &legs.b.streams) {
+        if was_early && !CONVERSIONS.legs(&legs.a.streams, &legs.b.streams).is_delivered_where_requested() {
             // The caller was answered according to an earlier description of the callee than the latest.
             established.offer_to(LegId::B, Purpose::Change, cx);
         }

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::early::RINGING;
 use super::forking::{Forking, end_forks};
 use super::handed_over::HandedOver;
-use super::negotiation::{ForkAnswer, LegMaker};
+use super::negotiation::{CONVERSIONS, ForkAnswer, LegMaker};
 use super::participant::{End, Fork, Leg, LegId, Participant};
 use super::{CallEvent, Established, State, TransferProgress, established::Handover};
 use offhook_clock::Time;
@@ -46,7 +46,7 @@ pub(super) fn check_target(transferee: &Leg, fork: &Fork, sdp: &str) -> Result<T
     let streams = LegMaker::settle_transfer(transferee, fork, &answer)?;
     // A browser sends according to its only answer.
     let is_browser = transferee.participant.browser().is_some();
-    if is_browser && !LegMaker::passes(&transferee.streams, &streams) {
+    if is_browser && !CONVERSIONS.legs(&transferee.streams, &streams).is_delivered() {
         return Err(EndReason::NoCommonCodecs);
     }
     Ok(TargetAnswer { answer, streams })

@@ -10,7 +10,6 @@ use crate::call::{self, Call, CallKey, Fallback, Participant, Peer, SessionId, S
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, ReferOptions};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_sdp::offer_answer::can_bridge;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
@@ -214,7 +213,7 @@ impl Relay {
             remote.participant.browser().is_some_and(|browser| other_remote.participant.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
-        } else if !can_bridge(&remote.streams, &other_remote.streams) {
+        } else if !call::CONVERSIONS.can_join(&remote.streams, &other_remote.streams) {
             Some(EndReason::NoCommonCodecs.info())
         } else {
             None

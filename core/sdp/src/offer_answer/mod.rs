@@ -201,23 +201,3 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
         section(answered, direction, callee, answered.ssrcs.clone()),
     ))
 }
-
-/// Returns the codecs of one media kind that two legs have in common, as pairs of `a`'s and `b`'s payload, in `a`'s order of
-/// preference. The legs may use different payload types for the same codec.
-#[must_use]
-pub fn shared_codecs<'a>(a: &'a [Section], b: &'a [Section], kind: MediaKind) -> Vec<(&'a Payload, &'a Payload)> {
-    let payloads = |sections: &'a [Section]| {
-        let in_use = sections.iter().filter(move |section| section.kind == kind && !section.rejected);
-        in_use.flat_map(|section| &section.payloads)
-    };
-    payloads(a)
-        .filter_map(|payload| Some((payload, payloads(b).find(|other| other.codec.matches(&payload.codec))?)))
-        .collect()
-}
-
-/// Returns whether two established legs can be bridged without transcoding: they have an audio codec in common. Video
-/// without a common codec is not forwarded.
-#[must_use]
-pub fn can_bridge(a: &[Section], b: &[Section]) -> bool {
-    shared_codecs(a, b, MediaKind::Audio).iter().any(|(payload, _)| payload.codec.is_primary())
-}

@@ -6,7 +6,7 @@
 //!
 //! - *Codecs*: those that the SIP endpoint accepts come first, because a browser sends the first one. All others that the
 //!   endpoint was or can be offered follow, so that the browser can receive them later. The codec that the browser sends
-//!   does not change; [`sending`] determines whether the SIP endpoint can receive it.
+//!   does not change; [`Conversions::stream`] determines whether the SIP endpoint can receive it.
 //! - *Direction*: that of the browser. Hold on the SIP leg does not change the browser's description; the bridge applies it.
 //! - *DTMF*: the relay terminates and generates telephone-events, so each leg negotiates its own.
 //! - *Feedback and header extensions*: only those that the relay handles without the peer. Video orientation is excluded:
@@ -28,6 +28,7 @@ pub use offer::{browser_offer, default_offer, reoffer, sip_offer};
 use super::{NegotiationError, Settled, refused};
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
+use crate::plan::{Conversions, find};
 use crate::section::Section;
 
 /// RTCP feedback that the relay handles or generates itself toward a browser.
@@ -161,12 +162,19 @@ fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> V
 /// # Errors
 ///
 /// Returns an error if the two endpoints have no codec in common or the answer's sections do not match the offer.
-pub fn answer_sip(offer: &[Section], relayed: &[Section], answered: &[Section]) -> Result<Settled, NegotiationError> {
+pub fn answer_sip(
+    offer: &[Section],
+    relayed: &[Section],
+    answered: &[Section],
+    conversions: Conversions,
+) -> Result<Settled, NegotiationError> {
     let callee = accepted(relayed, answered)?;
     let mut settled = Settled { answer: Vec::new(), caller: Vec::new(), callee: Vec::new() };
     for offered in offer {
         let stream = callee.iter().find(|stream| stream.mid == offered.mid && !offered.rejected);
-        match stream.and_then(|stream| Some((answer_section(offered, stream, Direction::SendRecv)?, stream))) {
+        match stream
+            .and_then(|stream| Some((answer_section(offered, stream, Direction::SendRecv, conversions)?, stream)))
+        {
             Some((answer, stream)) => {
                 settled.caller.push(stream_of_offer(offered, &answer));
                 settled.answer.push(answer);
@@ -197,12 +205,17 @@ pub struct Renegotiated {
 ///
 /// Returns an error (488) if the peer offers media in use and none of it is acceptable. An offer without media in use is
 /// acceptable (RFC 3264 §8.2).
-pub fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> Result<Renegotiated, NegotiationError> {
+pub fn renegotiate(
+    other: &[Section],
+    offer: &[Section],
+    wanted: Direction,
+    conversions: Conversions,
+) -> Result<Renegotiated, NegotiationError> {
     let mut renegotiated = Renegotiated { answer: Vec::new(), peer: Vec::new() };
     let mut streams = Streams::of(other);
     for offered in offer {
         let stream = streams.next(offered.kind).filter(|_| !offered.rejected);
-        match stream.and_then(|stream| answer_section(offered, stream, wanted)) {
+        match stream.and_then(|stream| answer_section(offered, stream, wanted, conversions)) {
             Some(answer) => {
                 streams.take(offered.kind);
                 renegotiated.peer.push(stream_of_offer(offered, &answer));
@@ -245,16 +258,8 @@ impl<'a> Streams<'a> {
 }
 
 /// Answers one section of a SIP endpoint that exchanges media with the stream `other`.
-fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Option<Section> {
-    let sent = other.payloads.iter().find(|payload| payload.codec.is_primary())?;
-    let is_sent = |payload: &Payload| sent.codec.matches(&payload.codec);
-    let must_convert = !offered.payloads.iter().any(is_sent);
-    let passes = |payload: &&Payload| {
-        let is_known = payload.codec.is_primary() && find(&other.payloads, payload).is_some();
-        is_known || must_convert && sent.codec.converts(&payload.codec)
-    };
-    let mut payloads: Vec<&Payload> = offered.payloads.iter().filter(passes).collect();
-    payloads.sort_by_key(|payload| !(is_sent(payload) || must_convert && sent.codec.converts(&payload.codec)));
+fn answer_section(offered: &Section, other: &Section, wanted: Direction, conversions: Conversions) -> Option<Section> {
+    let mut payloads = conversions.answerable(&offered.payloads, other);
     let rates: Vec<u32> = payloads.iter().map(|payload| payload.codec.clock_rate).collect();
     let is_auxiliary = |payload: &&Payload| {
         let codec = &payload.codec;
@@ -298,46 +303,6 @@ fn stream_of_offer(offered: &Section, answer: &Section) -> Section {
         extensions: Vec::new(),
         ..offered.clone()
     }
-}
-
-/// Delivery of the media sent by one endpoint to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sending {
-    /// The receiver accepts the sender's first codec.
-    AsItIs,
-    /// The sender's first codec must be converted between PCMU and PCMA.
-    Converted,
-    /// The receiver does not accept the sender's first codec, but this one, to which the sender would have to change.
-    Changed(Payload),
-    /// There is no common codec.
-    Never,
-}
-
-/// Determines how a stream sent by `from` is delivered to `to`, each from the point of view of its own endpoint.
-#[must_use]
-pub fn sending(from: &Section, to: &Section) -> Sending {
-    let accepts = |payload: &Payload, same: fn(&Codec, &Codec) -> bool| {
-        let received = to.payloads.iter().filter(|received| received.codec.is_primary());
-        received.map(|received| &received.codec).any(|codec| same(&payload.codec, codec))
-    };
-    let mut primary = from.payloads.iter().filter(|payload| payload.codec.is_primary());
-    match primary.next() {
-        Some(first) if accepts(first, Codec::matches) => Sending::AsItIs,
-        Some(first) if accepts(first, Codec::converts) => Sending::Converted,
-        Some(_) => primary.find(|payload| accepts(payload, flows)).cloned().map_or(Sending::Never, Sending::Changed),
-        None => Sending::Never,
-    }
-}
-
-/// Returns whether the relay can forward `a` as `b` without transcoding.
-fn flows(a: &Codec, b: &Codec) -> bool {
-    a.matches(b) || a.converts(b)
-}
-
-/// Finds a payload of the same codec, preferably with the same number.
-fn find<'a>(payloads: &'a [Payload], wanted: &Payload) -> Option<&'a Payload> {
-    let mut same = payloads.iter().filter(|payload| payload.codec.matches(&wanted.codec));
-    same.clone().find(|payload| payload.number == wanted.number).or_else(|| same.next())
 }
 
 fn has_primary(payloads: &[Payload]) -> bool {

@@ -1,9 +1,10 @@
 //! Offers of the relay to a SIP endpoint, or to a browser on behalf of a SIP endpoint.
 
-use super::{BROWSER_FEEDBACK, MID, Streams, find, has_primary};
+use super::{BROWSER_FEEDBACK, MID, Streams, has_primary};
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::offer_answer::offered_payloads;
+use crate::plan::find;
 use crate::section::{HeaderExtension, Section};
 
 /// RTCP feedback offered to a SIP endpoint: key frame requests. Endpoints that use RTP/AVP may ignore these lines.

@@ -3,17 +3,30 @@
 mod rfc;
 
 use super::{
-    Sending, accepted, answer_browser, answer_sip, as_sent, browser_offer, default_offer, in_offered_order,
-    renegotiate, reoffer, sending, sip_offer,
+    Renegotiated, Settled, accepted, answer_browser, as_sent, browser_offer, default_offer, in_offered_order, reoffer,
+    sip_offer,
 };
 use crate::codec::{MediaKind, Payload};
 use crate::direction::Direction;
-use crate::offer_answer::{NegotiationError, can_bridge};
+use crate::offer_answer::NegotiationError;
+use crate::plan::{Conversions, Delivery, StreamPlan};
 use crate::section::Section;
 use crate::sip;
 use crate::sip::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
 use crate::webrtc;
 use proptest::prelude::*;
+
+fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> Result<Renegotiated, NegotiationError> {
+    super::renegotiate(other, offer, wanted, Conversions::G711)
+}
+
+fn answer_sip(offer: &[Section], relayed: &[Section], answered: &[Section]) -> Result<Settled, NegotiationError> {
+    super::answer_sip(offer, relayed, answered, Conversions::G711)
+}
+
+fn sending<'a>(from: &'a Section, to: &'a Section) -> StreamPlan<'a> {
+    Conversions::G711.stream(from, to)
+}
 
 const AUDIO: &str = include_str!("../../../fixtures/chromium-audio-offer.sdp");
 const VIDEO: &str = include_str!("../../../fixtures/chromium-video-offer.sdp");
@@ -109,9 +122,9 @@ fn browser_answer_starts_with_codecs_accepted_by_peer() {
     assert_eq!(names(&settled.answer[0]), answer);
     assert_eq!(names(&settled.caller[0]), answer);
     assert_eq!(names(&settled.callee[0]), [(8, "PCMA"), (0, "PCMU"), (101, "telephone-event")], "G729 was not offered");
-    assert_eq!(sending(&settled.caller[0], &settled.callee[0]), Sending::AsItIs);
+    assert!(matches!(sending(&settled.caller[0], &settled.callee[0]).delivery, Delivery::Pass(_)));
     assert_eq!(settled.caller[0].ssrcs, offer[0].ssrcs);
-    assert!(can_bridge(&settled.caller, &settled.callee));
+    assert!(Conversions::NONE.can_join(&settled.caller, &settled.callee));
     let uris: Vec<&str> = settled.answer[0].extensions.iter().map(|extension| extension.uri.as_str()).collect();
     assert_eq!(uris, ["urn:ietf:params:rtp-hdrext:sdes:mid"]);
 }
@@ -155,16 +168,18 @@ fn second_early_dialog_fits_first_browser_answer() {
     let relayed = sip_offer(&offer, &[]);
     let first = answer_browser(&offer, &relayed, &peer(ASTERISK)).expect("settled");
     let browser = &first.caller[0];
-    assert_eq!(sending(browser, &first.callee[0]), Sending::AsItIs);
+    assert!(matches!(sending(browser, &first.callee[0]).delivery, Delivery::Pass(_)));
     let alaw = accepted(&relayed, &only(&peer(RTPENGINE), &["PCMA"])).expect("streams");
-    assert_eq!(sending(browser, &alaw[0]), Sending::Converted);
-    assert_eq!(sending(&alaw[0], browser), Sending::AsItIs, "the browser's answer has it");
+    assert!(matches!(sending(browser, &alaw[0]).delivery, Delivery::Convert(_)));
+    assert!(matches!(sending(&alaw[0], browser).delivery, Delivery::Pass(_)), "the browser's answer has it");
     let opus = accepted(&relayed, &only(&peer(BARESIP), &["opus"])).expect("streams");
-    let Sending::Changed(to) = sending(browser, &opus[0]) else { panic!("the browser sends PCMU") };
+    let StreamPlan { delivery: Delivery::None, alternative: Some(to), .. } = sending(browser, &opus[0]) else {
+        panic!("the browser sends PCMU")
+    };
     assert_eq!((to.number, to.codec.name.as_str()), (111, "opus"));
-    assert_eq!(sending(&opus[0], browser), Sending::AsItIs);
+    assert!(matches!(sending(&opus[0], browser).delivery, Delivery::Pass(_)));
     let g729 = only(&peer(OLD_HOLD), &["G729"]);
-    assert_eq!(sending(browser, &g729[0]), Sending::Never);
+    assert!(matches!(sending(browser, &g729[0]), StreamPlan { delivery: Delivery::None, alternative: None, .. }));
     assert_eq!(accepted(&relayed, &g729), Err(NegotiationError::NoCommonCodecs));
 }
 
@@ -255,7 +270,10 @@ fn invite_without_offer_gets_default_offer() {
     assert_eq!(names(&to_sip[1]), [(96, "VP8")]);
     let sip = accepted(&to_sip, &peer(ASTERISK)).expect("the SIP endpoint's streams");
     assert_eq!(names(&sip[0]), [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
-    assert_eq!(sending(&browser[0], &sip[0]), Sending::AsItIs, "the browser sends a codec that every phone supports");
+    assert!(
+        matches!(sending(&browser[0], &sip[0]).delivery, Delivery::Pass(_)),
+        "the browser sends a codec that every phone supports"
+    );
     let g711 = default_offer(false, &order(&["PCMA", "PCMU"]));
     assert_eq!(names(&g711[0])[..2], [(8, "PCMA"), (0, "PCMU")]);
     assert_eq!(g711.len(), 1);
@@ -293,12 +311,14 @@ fn peer_reoffer_is_answered_with_browser_codecs() {
     assert_eq!(names(&laws.peer[0]), names(&laws.answer[0]));
     let alaw = renegotiate(&established(), &only(&peer(RTPENGINE), &["PCMA"]), both).expect("an answer");
     assert_eq!(names(&alaw.answer[0]), [(8, "PCMA")]);
-    assert_eq!(sending(&established()[0], &alaw.peer[0]), Sending::Converted);
+    assert!(matches!(sending(&established()[0], &alaw.peer[0]).delivery, Delivery::Convert(_)));
     let opus = renegotiate(&established(), &only(&peer(BARESIP), &["opus"]), both).expect("an answer");
     assert_eq!(names(&opus.answer[0]), [(96, "opus")], "the numbers of the offer");
-    assert!(matches!(sending(&established()[0], &opus.peer[0]), Sending::Changed(to) if to.number == 111));
+    let established = established();
+    let changed = sending(&established[0], &opus.peer[0]);
+    assert!(changed.delivery == Delivery::None && changed.alternative.is_some_and(|to| to.number == 111));
     let g729 = only(&peer(OLD_HOLD), &["G729"]);
-    assert_eq!(renegotiate(&established(), &g729, both), Err(NegotiationError::NoCommonCodecs));
+    assert_eq!(renegotiate(&established, &g729, both), Err(NegotiationError::NoCommonCodecs));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Tests with the examples of RFC 3264 §10 and RFC 4317: the peer is the offerer of the example, and the other leg has the
 //! capabilities of the answerer.
 
+use super::renegotiate;
 use super::{names, only, peer};
 use crate::direction::Direction;
-use crate::offer_answer::sip::{accepted, renegotiate, reoffer, sip_offer};
+use crate::offer_answer::sip::{accepted, reoffer, sip_offer};
 use crate::section::Section;
 use crate::sip::{LocalDescriptions, RtpProfile, SipDescription, SipSection};
 use std::net::IpAddr;
