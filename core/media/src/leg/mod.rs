@@ -33,7 +33,7 @@ mod webrtc;
 
 pub(crate) use control::{Recipient, Relayed};
 pub(crate) use media::{Accepted, Arrival};
-pub(crate) use saved::SavedLeg;
+pub(crate) use saved::{SavedLeg, SavedPartner};
 
 use crate::command::{BridgeId, Event, LegKey, LocalTransport, RemoteTransport, Silence, Stream, TransportFailure};
 use crate::crossing::Address;

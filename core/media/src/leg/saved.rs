@@ -1,13 +1,14 @@
-//! Saving a leg and restoring it in another process. The saved leg contains the key of its partner; the worker restores the bridge if
-//! it has the partner itself (see [`SavedWorker`](crate::worker::SavedWorker)).
+//! Saving a leg and restoring it in another process. The saved leg names its partner; the worker restores the bridge (see
+//! [`SavedWorker`](crate::worker::SavedWorker)).
 
 use super::rtp::RtpTransport;
 use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
 use super::transport::Transport;
 use super::webrtc::{Handshake, Phase, WebRtc};
-use super::{Leg, Partner, Rules};
-use crate::command::{LegKey, LocalRtp, RemoteWebRtc, Silence};
+use super::{Across, Leg, Partner, Rules};
+use crate::command::{BridgeId, LegKey, LocalRtp, RemoteWebRtc, Silence, WorkerId};
+use crate::crossing::Address;
 use crate::ice::agent::LiteAgent;
 use crate::rtp::rewrite::SourceId;
 use crate::seal::{SealingKey, Unsealable};
@@ -16,6 +17,7 @@ use crate::transport::latch::LatchRules;
 use crate::transport::rtp::{RtpSession, SavedSession};
 use crate::transport::srtp::{Inbound, Outbound, SavedInbound, SavedOutbound};
 use offhook_clock::Time;
+use offhook_sdp::webrtc::Section;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -102,6 +104,27 @@ impl SavedTransport {
     }
 }
 
+/// The leg with which a saved leg was bridged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SavedPartner {
+    /// A leg of the same worker.
+    Here(LegKey),
+    /// A leg of another worker, with the sections of what its peer sends.
+    Across { bridge: BridgeId, worker: WorkerId, leg: LegKey, incoming: Vec<Section> },
+}
+
+impl SavedPartner {
+    fn new(partner: &Partner) -> Self {
+        match partner {
+            Partner::Here { key, .. } => Self::Here(*key),
+            Partner::Across(across) => {
+                let Across { bridge, address: Address { worker, leg, .. }, incoming } = Across::clone(across);
+                Self::Across { bridge, worker, leg, incoming }
+            }
+        }
+    }
+}
+
 /// A [`Leg`] in saved form.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedLeg {
@@ -112,7 +135,7 @@ pub(crate) struct SavedLeg {
     streams: Vec<MediaStream>,
     sources: BTreeMap<SourceId, Source>,
     digit_limit: DigitLimit,
-    partner: Option<LegKey>,
+    partner: Option<SavedPartner>,
     last_received: Time,
     report_at: Option<Time>,
 }
@@ -123,8 +146,8 @@ impl SavedLeg {
     }
 
     /// The leg with which it was bridged.
-    pub(crate) const fn partner(&self) -> Option<LegKey> {
-        self.partner
+    pub(crate) fn partner(&self) -> Option<SavedPartner> {
+        self.partner.clone()
     }
 
     /// The relay's addresses by section; empty for a WebRTC leg.
@@ -146,7 +169,7 @@ impl Leg {
             streams: self.streams,
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
-            partner: self.partner.as_ref().map(Partner::key),
+            partner: self.partner.as_ref().map(SavedPartner::new),
             last_received: self.last_received,
             report_at: self.report_at,
         }

@@ -1,12 +1,14 @@
 //! Saving a worker and restoring it in another process, where the calls in progress continue.
 //!
-//! Bridges between two legs of the worker are restored. A bridge to a leg of another worker is not: the other worker is saved
-//! separately, and the places of its legs are not known. The restored leg has no partner, and its media are dropped until
-//! [`Command::BridgeAcross`](crate::command::Command::BridgeAcross) has been given for both legs again.
+//! Bridges are restored, also those to legs of another worker. Each worker is saved separately; a restored worker sends
+//! the other one a message for each such bridge, and the bridge continues when both are restored.
 
 use super::{Worker, WorkerConfig};
+use crate::command::LegKey;
+use crate::crossing::Address;
+use crate::graph::route::routes;
 use crate::identity::{DtlsIdentity, SavedIdentity};
-use crate::leg::{Leg, Partner, SavedLeg};
+use crate::leg::{Across, Leg, Partner, SavedLeg, SavedPartner};
 use crate::seal::{SealingKey, Unsealable};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -70,15 +72,34 @@ impl Worker {
             worker.legs.insert(leg);
         }
         for (key, partner) in bridged {
-            let at = worker.legs.index_of(partner);
-            if let (Some(leg), Some(at)) = (worker.legs.get_mut(key), at) {
-                leg.partner = Some(Partner::Here { key: partner, at });
-                worker.restore_routes(partner, key);
-            }
+            worker.restore_bridge(key, partner);
         }
         for key in worker.legs.keys() {
             worker.settle(key, now);
         }
         Ok(worker)
+    }
+
+    /// Restores a leg's side of a bridge.
+    fn restore_bridge(&mut self, key: LegKey, partner: SavedPartner) {
+        match partner {
+            SavedPartner::Here(partner) => {
+                let at = self.legs.index_of(partner);
+                if let (Some(leg), Some(at)) = (self.legs.get_mut(key), at) {
+                    leg.partner = Some(Partner::Here { key: partner, at });
+                    self.restore_routes(partner, key);
+                }
+            }
+            SavedPartner::Across { bridge, worker, leg: partner, incoming } => {
+                let address = Address { worker, leg: partner, at: None };
+                if let Some(leg) = self.legs.get_mut(key) {
+                    let routes = routes(partner, &incoming, &leg.outgoing(), &*self.config.stages);
+                    leg.restore_routes(routes);
+                    leg.last_bridge = Some(bridge);
+                    leg.partner = Some(Partner::Across(Box::new(Across { bridge, address, incoming })));
+                    self.describe_across(key, true);
+                }
+            }
+        }
     }
 }

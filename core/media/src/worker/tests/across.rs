@@ -6,7 +6,8 @@ use crate::command::{BridgeId, Command, Event, LegKey, LocalTransport, Silence, 
 use crate::crossing::Crossing;
 use crate::rtcp::packet::{BYE, PSFB};
 use crate::rtp::packet::Header;
-use crate::worker::{Output, Worker, WorkerConfig};
+use crate::seal::SealingKey;
+use crate::worker::{Output, SavedWorker, Worker, WorkerConfig};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sdp::webrtc::Section;
@@ -342,5 +343,29 @@ proptest! {
         prop_assert_eq!(two.exchange(1), expected);
         let bridged = [0, 1].map(|side| two.workers[side].legs[&LEGS[side]].partner.is_some());
         prop_assert_eq!(bridged, expected.map(|count| count == 1));
+    }
+}
+
+#[test]
+fn bridge_across_workers_is_restored() {
+    for order in [[0, 1], [1, 0]] {
+        let mut two = telephones();
+        two.bridge(1);
+        assert_eq!(two.exchange(1), [1, 1]);
+        let key = SealingKey::new([3; 32]);
+        for side in order {
+            let config = two.workers[side].config().clone();
+            let spare = Worker::new(config.clone(), [1; 32], two.now);
+            let saved = core::mem::replace(&mut two.workers[side], spare).save(&key);
+            let saved: SavedWorker = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+            two.workers[side] = Worker::restore(saved, &config, &key, [9; 32], two.now).unwrap();
+            two.drain(side);
+        }
+        two.settle();
+        assert_eq!(two.exchange(2), [1, 1], "{order:?}");
+        // The restored bridge can be ended.
+        two.order(0, Command::Unbridge { leg: LEGS[0] });
+        two.settle();
+        assert_eq!(two.exchange(3), [0, 0]);
     }
 }
