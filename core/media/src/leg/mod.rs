@@ -131,8 +131,6 @@ pub(crate) struct Leg {
     last_received: Time,
     report_at: Option<Time>,
     pub(crate) ended: Option<Ended>,
-    /// The deadline that is registered at the worker.
-    pub(crate) armed: Option<Time>,
 }
 
 impl Leg {
@@ -154,7 +152,6 @@ impl Leg {
             last_received: now,
             report_at: None,
             ended: None,
-            armed: None,
         }
     }
 

@@ -201,7 +201,6 @@ impl Leg {
             last_received: saved.last_received.max(now),
             report_at: saved.report_at,
             ended: None,
-            armed: None,
         })
     }
 }

@@ -101,9 +101,7 @@ impl Worker {
         for pair in leg.pairs() {
             self.remove_pair(*pair, index);
         }
-        if let Some(armed) = leg.armed {
-            self.wakes.remove(&(armed, key));
-        }
+        self.wakes.set(key, None);
         if self.legs.len() == 0 {
             self.interim = InterimReports::default();
         }

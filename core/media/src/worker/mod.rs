@@ -33,13 +33,13 @@ use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
 use crate::transport::rtp::Component;
 use legs::Legs;
-use offhook_clock::{Time, earliest};
+use offhook_clock::{Deadlines, Time, earliest};
 use pairs::PairTable;
 use ports::Ports;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use reports::InterimReports;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// An output that the shell must execute.
@@ -91,7 +91,7 @@ pub struct Worker {
     ports: Ports,
     /// The registered deadlines of legs. If the deadline of a leg moves to a later time, its entry is kept and handled
     /// once without effect, so that packets do not have to update this set.
-    wakes: BTreeSet<(Time, LegKey)>,
+    wakes: Deadlines<LegKey>,
     interim: InterimReports,
 }
 
@@ -113,7 +113,7 @@ impl Worker {
             fragments: BTreeMap::new(),
             pairs,
             ports: Ports::default(),
-            wakes: BTreeSet::new(),
+            wakes: Deadlines::new(),
             interim: InterimReports::default(),
         }
     }
@@ -303,24 +303,19 @@ impl Worker {
     fn arm(&mut self, key: LegKey) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let Some(due) = leg.poll_timeout() else { return };
-        if leg.armed.is_none_or(|armed| due < armed) {
-            if let Some(armed) = leg.armed.replace(due) {
-                self.wakes.remove(&(armed, key));
-            }
-            self.wakes.insert((due, key));
+        if self.wakes.get(&key).is_none_or(|registered| due < registered) {
+            self.wakes.set(key, Some(due));
         }
     }
 
     /// Handles the deadlines that are due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(&(due, key)) = self.wakes.first().filter(|(due, _)| *due <= now) {
-            self.wakes.remove(&(due, key));
+        while let Some((due, key)) = self.wakes.pop_due(now) {
             let Some(leg) = self.legs.get_mut(key) else { continue };
-            leg.armed = None;
             leg.handle_timeout(&mut self.io, &mut self.rng, now);
             self.settle(key, now);
             // A deadline that does not advance when it is handled must not block the worker.
-            if self.wakes.contains(&(due, key)) {
+            if self.wakes.get(&key) == Some(due) {
                 break;
             }
         }
@@ -335,7 +330,7 @@ impl Worker {
     /// The time at which [`Worker::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        earliest(self.wakes.first().map(|(due, _)| *due), self.interim.due)
+        earliest(self.wakes.next(), self.interim.due)
     }
 
     /// Returns the buffer of a sent datagram to the pool.
