@@ -438,7 +438,7 @@ impl SignalingPlane {
                     });
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
-                // The shell configures local routing, so that nobody is there to answer.
+                // Not requested with local routing, which is what this shell configures.
                 Output::Route { request, .. } => {
                     self.input(Input::Routed { request, answer: Err(EndReason::Unavailable) });
                 }

@@ -68,7 +68,7 @@ impl Relay {
     }
 
     /// Creates a relay that continues from a state with the present configuration, which may be another one than before:
-    /// a trunk with other settings is registered anew, and the ports of workers with other ports are not in use.
+    /// a trunk with other settings is registered again, and the ports of workers with other ports are not in use.
     #[must_use]
     pub fn restore(mut config: Config, mut state: RelayState, now: Time) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());

@@ -43,7 +43,7 @@ fn restored_relay_has_present_configuration() {
 }
 
 #[test]
-fn changed_trunk_is_registered_anew_and_same_one_is_kept() {
+fn changed_trunk_is_registered_again() {
     let mut bench = Bench::new(with_trunk());
     let before = bench.relay.accounts.trunk().unwrap();
     bench.relay.commands.clear();
