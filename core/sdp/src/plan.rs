@@ -11,7 +11,7 @@ pub use conversions::{Conversion, ConversionCodec, Conversions};
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::section::Section;
 
-/// How the packets of one codec are delivered to a receiver.
+/// The delivery of the packets of one codec to a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery<'a> {
     /// Unchanged, with this payload type of the receiver.
