@@ -1,4 +1,5 @@
-//! Simulated client: the SDK's session and call state machines, with simulated user actions and media that always succeed.
+//! Simulated client: the SDK's session and call state machines, with simulated user actions. The browser's media are a
+//! [`Media`].
 
 use offhook_clock::Time;
 use offhook_signaling::client::call::{self, CallDirection, ClientCall, Details, LocalDescription};
@@ -15,10 +16,47 @@ a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
 m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
 a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n";
 
+/// The peer connections of a simulated browser.
+pub(crate) trait Media {
+    /// Creates a peer connection and an offer.
+    fn offer(&mut self, id: &CallId, now: Time) -> String;
+
+    /// Creates a peer connection and the answer to an offer.
+    fn answer(&mut self, id: &CallId, offer: &str, now: Time) -> String;
+
+    /// Sets the remote answer.
+    fn apply(&mut self, id: &CallId, answer: &str, now: Time);
+
+    /// Closes the peer connection.
+    fn close(&mut self, id: &CallId);
+}
+
+/// Media that always succeed, without packets.
+pub(crate) struct NoPackets;
+
+impl Media for NoPackets {
+    fn offer(&mut self, _: &CallId, _: Time) -> String {
+        OFFER.to_owned()
+    }
+
+    fn answer(&mut self, _: &CallId, _: &str, _: Time) -> String {
+        OFFER.replace("actpass", "active")
+    }
+
+    fn apply(&mut self, _: &CallId, _: &str, _: Time) {}
+
+    fn close(&mut self, _: &CallId) {}
+}
+
 /// One client with one session.
-pub(crate) struct Browser {
+pub(crate) struct Browser<M> {
     login: String,
+    /// The domain of its SIP server; none if the relay routes its calls.
+    domain: Option<String>,
     token: Option<String>,
+    pub(crate) media: M,
+    /// The values for the messages of calls that are not described yet.
+    details: BTreeMap<CallId, Details>,
     pub(crate) session: Session,
     pub(crate) calls: BTreeMap<CallId, ClientCall>,
     /// Number of terminal events per call; at most one is allowed.
@@ -29,12 +67,15 @@ pub(crate) struct Browser {
     pub(crate) closing: bool,
 }
 
-impl Browser {
-    pub(crate) fn new(login: &str, token: Option<String>, now: Time) -> Self {
+impl<M: Media> Browser<M> {
+    pub(crate) fn new(login: &str, domain: Option<&str>, token: Option<String>, media: M, now: Time) -> Self {
         let session = Session::new(Timers::default(), now);
         Self {
             login: login.to_owned(),
+            domain: domain.map(str::to_owned),
             token,
+            media,
+            details: BTreeMap::new(),
             session,
             calls: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -74,43 +115,40 @@ impl Browser {
         }
         self.calls.insert(id.clone(), ClientCall::new(id.clone(), CallDirection::Outgoing));
         self.socket(session::Input::CallCreated(id.clone()), now);
+        self.details.insert(id.clone(), Details { callee: Some(callee.to_owned()), ..Details::default() });
         self.press(id, call::Input::Dial, now);
-        let details = Details { callee: Some(callee.to_owned()), ..Details::default() };
-        self.described(id, OFFER, details, now);
     }
 
-    /// Handles a user action on a call.
+    /// Handles a user action, or an event of the media, on a call.
     pub(crate) fn press(&mut self, id: &CallId, input: call::Input, now: Time) {
-        let Some(call) = self.calls.get_mut(id) else { return };
-        let answers = input == call::Input::Answer && matches!(call.status(), Status::New | Status::Ring);
-        call.handle_input(input, now);
-        self.drain_call(id, now);
-        if answers {
-            self.described(id, &OFFER.replace("actpass", "active"), Details::default(), now);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.handle_input(input, now);
         }
+        self.drain_call(id, now);
     }
 
-    /// Simulates the browser's media: access is granted and a description is created.
-    fn described(&mut self, id: &CallId, sdp: &str, details: Details, now: Time) {
-        let description = LocalDescription {
-            sdp: sdp.to_owned(),
-            has_audio: true,
-            has_video: false,
-            local_media_info: None,
-            details,
-        };
-        for input in [call::Input::MediaGranted, call::Input::Described(Box::new(description))] {
-            if let Some(call) = self.calls.get_mut(id) {
-                call.handle_input(input, now);
-            }
-            self.drain_call(id, now);
-        }
+    /// The browser has created and set the local description.
+    fn described(&mut self, id: &CallId, sdp: String, now: Time) {
+        let details = self.details.remove(id).unwrap_or_default();
+        let description = LocalDescription { sdp, has_audio: true, has_video: false, local_media_info: None, details };
+        self.press(id, call::Input::Described(Box::new(description)), now);
     }
 
     fn drain_call(&mut self, id: &CallId, now: Time) {
         while let Some(output) = self.calls.get_mut(id).and_then(ClientCall::poll_output) {
             match output {
                 call::Output::Send(message) => self.socket(session::Input::Send(message), now),
+                call::Output::GetUserMedia { .. } => self.press(id, call::Input::MediaGranted, now),
+                call::Output::CreateOffer => {
+                    let sdp = self.media.offer(id, now);
+                    self.described(id, sdp, now);
+                }
+                call::Output::CreateAnswer { offer } => {
+                    let sdp = self.media.answer(id, &offer, now);
+                    self.described(id, sdp, now);
+                }
+                call::Output::ApplyRemote(answer) => self.media.apply(id, &answer, now),
+                call::Output::CloseMedia => self.media.close(id),
                 call::Output::Forget { unanswered } => {
                     let call_id = id.clone();
                     self.socket(session::Input::CallForgotten { call_id, unanswered }, now);
@@ -178,7 +216,14 @@ impl Browser {
         ClientMessage::Connection(Box::new(ConnectionMessage {
             keep_alive: Some(true),
             auth_token: self.token.clone(),
-            sip: SipOptions { login, register_required: Some(true), ..SipOptions::default() },
+            sip: SipOptions {
+                login,
+                password: self.domain.as_ref().map(|_| "secret".to_owned()),
+                domain: self.domain.clone(),
+                port: self.domain.as_ref().map(|_| "5060".to_owned()),
+                register_required: Some(true),
+                ..SipOptions::default()
+            },
             offhook: Some(Extension::ours()),
             ..ConnectionMessage::default()
         }))

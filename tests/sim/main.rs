@@ -1,25 +1,35 @@
-//! Simulation of both halves of the signaling and the call model over a lossy network, in virtual time. A failure prints its
-//! seed.
+//! Simulations in virtual time over lossy networks; a failure prints its seed.
+//!
+//! - [`world`]: both halves of the signaling and the call model, with connections that break and direct media.
+//! - [`sip_world`]: browsers, the relay with two media workers, and a SIP server with phones; packets show which endpoints
+//!   are connected.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod browser;
+mod endpoint;
+mod sip_actions;
+mod sip_server;
+mod sip_world;
 mod world;
 
+use sip_world::Figures;
 use world::World;
 
-/// Returns the seeds to run. `OFFHOOK_SIM_SEED=n cargo test -p offhook-tests --test sim` replays one of them.
-fn seeds() -> Vec<u64> {
-    match std::env::var("OFFHOOK_SIM_SEED") {
-        Ok(seed) => vec![seed.parse().expect("OFFHOOK_SIM_SEED is a number")],
-        Err(_) => (0..120).collect(),
+/// Returns the seeds to run: `OFFHOOK_SIM_SEED=n cargo test -p offhook-tests --test sim` replays one of them, and
+/// `OFFHOOK_SIM_RUNS` is the number of seeds instead of `usual`.
+fn seeds(usual: u64) -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    match number("OFFHOOK_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("OFFHOOK_SIM_RUNS").unwrap_or(usual)).collect(),
     }
 }
 
 #[test]
 fn calls_over_lossy_network_end_on_all_sides() {
     let (mut established, mut switched) = (0, 0);
-    let seeds = seeds();
+    let seeds = seeds(120);
     for seed in &seeds {
         let mut world = World::new(*seed);
         world.run();
@@ -47,4 +57,39 @@ fn same_seed_produces_same_run() {
 
 fn state(world: &World) -> String {
     format!("{:?}", world.relay)
+}
+
+/// Runs a world with media.
+fn run_with_media(seed: u64) -> Figures {
+    sip_world::World::new(seed).run(4)
+}
+
+/// Runs every second seed, so that two threads share the work.
+fn media_flow_in_established_calls(first: u64) {
+    let seeds: Vec<u64> = seeds(80).into_iter().filter(|seed| seed % 2 == first).collect();
+    let figures: Vec<Figures> = seeds.iter().map(|seed| run_with_media(*seed)).collect();
+    let sum = |figure: fn(&Figures) -> u32| figures.iter().map(figure).sum::<u32>();
+    let fewest = u32::try_from(seeds.len()).expect("few seeds");
+    let sums = [sum(|run| run.flowing), sum(|run| run.held), sum(|run| run.across), sum(|run| run.forwarded)];
+    // The figures vary more with few seeds.
+    if seeds.len() >= 40 {
+        assert!(sums[0] >= 2 * fewest && sums[1] >= fewest, "the media of too few calls were checked: {sums:?}");
+        assert!(sums[3] >= fewest / 4, "too few calls were forwarded: {sums:?}");
+    }
+    assert!(sums[2] > 0 || seeds.len() < 100, "no call had legs on two workers: {sums:?}");
+}
+
+#[test]
+fn media_flow_in_established_calls_even_seeds() {
+    media_flow_in_established_calls(0);
+}
+
+#[test]
+fn media_flow_in_established_calls_odd_seeds() {
+    media_flow_in_established_calls(1);
+}
+
+#[test]
+fn same_seed_produces_same_run_with_media() {
+    assert_eq!(run_with_media(7), run_with_media(7));
 }

@@ -1,6 +1,6 @@
 //! Simulated world: one relay, a few clients and a lossy network, in one thread and virtual time.
 
-use crate::browser::Browser;
+use crate::browser::{Browser, NoPackets};
 use core::time::Duration;
 use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, OwnNames, Routing};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
@@ -33,7 +33,7 @@ pub(crate) struct World {
     random: ChaCha20Rng,
     pub(crate) now: Time,
     pub(crate) relay: Relay,
-    pub(crate) browsers: BTreeMap<ConnectionId, Browser>,
+    pub(crate) browsers: BTreeMap<ConnectionId, Browser<NoPackets>>,
     /// Sockets that the network has not cut.
     up: BTreeSet<ConnectionId>,
     arrivals: BTreeMap<(Time, u64), Arrival>,
@@ -119,7 +119,7 @@ impl World {
     fn open(&mut self, login: &str, token: Option<String>) {
         self.next += 1;
         let connection = ConnectionId(self.next);
-        self.browsers.insert(connection, Browser::new(login, token, self.now));
+        self.browsers.insert(connection, Browser::new(login, None, token, NoPackets, self.now));
         self.up.insert(connection);
         self.relay
             .handle_input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None }, self.now);
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    fn browser(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Browser)) {
+    fn browser(&mut self, connection: ConnectionId, act: impl FnOnce(&mut Browser<NoPackets>)) {
         let Some(browser) = self.browsers.get_mut(&connection) else { return };
         act(browser);
         while let Some(frame) = self.browsers.get_mut(&connection).and_then(Browser::poll_frame) {
@@ -198,7 +198,7 @@ impl World {
         }
     }
 
-    fn record(&mut self, browser: &Browser) {
+    fn record(&mut self, browser: &Browser<NoPackets>) {
         self.established += browser.established;
         self.switched += browser.switched;
         self.ended_twice.extend(browser.ended.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id.clone()));

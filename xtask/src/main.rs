@@ -28,7 +28,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   check            format, lints, purity of core, documentation, size, file lengths
   test             everything: unit, packaging, WASM, conformance and browser suites
   unit             the Rust unit tests only
-  sim [-- RUNS]    the simulations of SIP on a lossy network, 10,000 runs each by default
+  sim [-- RUNS]    the simulations of SIP on a lossy network, 10,000 runs each by default, and 200 with media
   wasm             the SDK as a WASM module with its bindings, in npm/pkg
   npm              wasm, then the npm package: npm/offhook-VERSION.tgz
   phone            npm, then the phone page: demo-phone/dist

@@ -35,7 +35,8 @@ pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
     })
 }
 
-/// Runs the simulations of SIP user agents on a lossy network, and of a relay with a SIP server, compiled with optimization.
+/// Runs the simulations of SIP user agents on a lossy network, and of a relay with a SIP server, compiled with optimization;
+/// then that of a relay with browsers, phones, a SIP server and media workers.
 /// A failing seed is printed; with `OFFHOOK_SIM_SEED`, the unit test `replay` of the user agents runs only that seed and
 /// prints its events.
 pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
@@ -47,6 +48,12 @@ pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), 
             test.arg("--config").arg(format!("profile.dev.package.{optimised}.opt-level=2"));
         }
         run(test.args(["simulation::", "--", "--nocapture"]).env("OFFHOOK_SIM_RUNS", runs))
+    })?;
+    // A run with media and DTLS takes about fifty times as long.
+    let runs = (runs.parse().unwrap_or(10_000_u32) / 50).max(1).to_string();
+    steps.step(&format!("simulation with media: {runs} runs"), || {
+        let mut test = cargo(["test", "--package", "offhook-tests", "--test", "sim", "media_flow", "--"]);
+        run(test.arg("--nocapture").env("OFFHOOK_SIM_RUNS", runs))
     })
 }
 
