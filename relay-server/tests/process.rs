@@ -35,6 +35,8 @@ impl Relay {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-relay"));
         command.args(["--no-tls", "--media-port=0", "--media-address=127.0.0.1", "--set=api.listen="]).args(options);
         command.arg(format!("--listen={address}")).env("OFFHOOK_LOG", "info").current_dir(&directory);
+        // The default database of call detail records is created there.
+        command.env("STATE_DIRECTORY", &directory);
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
         let relay = Self { child, address, directory };
         relay.until("it listens", || TcpStream::connect(address).is_ok());
