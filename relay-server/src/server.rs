@@ -3,6 +3,7 @@
 use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
 use crate::api::directory::CallDirectory;
+use crate::api::feed::EventFeed;
 use crate::api::token::ApiToken;
 use crate::api::{self, ApiState};
 use crate::clock::Clock;
@@ -105,12 +106,12 @@ impl RunningRelay {
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
-        let directory = Arc::new(CallDirectory::default());
+        let (directory, feed) = (Arc::new(CallDirectory::default()), Arc::new(EventFeed::default()));
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
         let record_stores = records.stores.clone();
         let plane = start_plane(
-            plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory)),
+            plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory), Arc::clone(&feed)),
             records,
             &supervisor,
         )?;
@@ -140,7 +141,7 @@ impl RunningRelay {
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
         let serving = Serving::new(settings, routers, security_log, stop_listeners.clone());
-        let api = start_api(api, settings, (&app, directory), stop_listeners, &supervisor)?;
+        let api = start_api(api, settings, (&app, clock, directory, feed), stop_listeners, &supervisor)?;
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
@@ -208,11 +209,11 @@ impl RunningRelay {
 fn start_api(
     listeners: Vec<TcpListener>,
     settings: &Settings,
-    (app, directory): (&App, Arc<CallDirectory>),
+    (app, clock, directory, feed): (&App, Clock, Arc<CallDirectory>, Arc<EventFeed>),
     stop: watch::Receiver<bool>,
     supervisor: &Supervisor,
 ) -> io::Result<ApiListening> {
-    let (state, token) = ApiState::new(settings, app, directory)?;
+    let (state, token) = ApiState::new(settings, app, (clock, directory, feed))?;
     let routers = (api::router(&state), api::overload_router());
     let serving = Serving::new(settings, routers, Arc::clone(&app.security_log), stop);
     let addresses = open(listeners, None, &serving, supervisor)?;

@@ -6,6 +6,7 @@ mod accounts;
 mod api;
 mod api_calls;
 mod api_compatible;
+mod api_events;
 mod api_lists;
 mod calls;
 mod logins;

@@ -1,6 +1,7 @@
 //! A client of the relay's REST API: one HTTP request for each connection.
 
 use crate::relay::Relay;
+use crate::wait::PATIENCE;
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -77,6 +78,72 @@ impl RestClient {
         let _ = stream.read_to_end(&mut response).await;
         let response = String::from_utf8(response).expect("text");
         parse(&response).unwrap_or_else(|| panic!("no response: {response}"))
+    }
+}
+
+/// A stream of Server-Sent Events.
+pub struct EventStream {
+    stream: TcpStream,
+    received: String,
+}
+
+impl RestClient {
+    /// Opens a stream of events, after the event `last` if there is one.
+    ///
+    /// # Panics
+    /// Panics if the response is no stream of events.
+    pub async fn events(&self, path: &str, last: Option<&str>) -> EventStream {
+        let authorization = self.authorization.as_deref().unwrap_or_default();
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {authorization}\r\n", self.address);
+        if let Some(last) = last {
+            head += &format!("Last-Event-ID: {last}\r\n");
+        }
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        stream.write_all(format!("{head}\r\n").as_bytes()).await.expect("a request is sent");
+        let mut events = EventStream { stream, received: String::new() };
+        let head = events.until("\r\n\r\n").await.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200") && head.contains("text/event-stream"), "{head}");
+        events
+    }
+}
+
+impl EventStream {
+    /// Waits for the next event. Returns its identifier, name and data; comments are ignored.
+    ///
+    /// # Panics
+    /// Panics if there is none in time, or it has no data in JSON.
+    pub async fn next(&mut self) -> (String, String, Value) {
+        // Comments arrive on an idle stream, so that the time limit of one read is not enough.
+        tokio::time::timeout(PATIENCE, self.event()).await.expect("an event in time")
+    }
+
+    async fn event(&mut self) -> (String, String, Value) {
+        loop {
+            // The chunks of the body contain whole events.
+            let frame = self.until("\n\n").await;
+            let field =
+                |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+            let data = field("data: ");
+            if !data.is_empty() {
+                return (field("id: "), field("event: "), serde_json::from_str(&data).expect("data in JSON"));
+            }
+        }
+    }
+
+    /// Receives text up to and including `end`.
+    async fn until(&mut self, end: &str) -> String {
+        loop {
+            if let Some((text, rest)) = self.received.split_once(end) {
+                let (text, rest) = (text.to_owned(), rest.to_owned());
+                self.received = rest;
+                return text;
+            }
+            let mut buffer = vec![0; 65_536];
+            let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
+            let length = read.expect("an event in time").expect("an open stream");
+            assert!(length > 0, "the stream has ended: {}", self.received);
+            self.received += core::str::from_utf8(buffer.get(..length).unwrap_or_default()).expect("text");
+        }
     }
 }
 

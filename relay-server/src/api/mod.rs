@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  request ─> time limit ─> token (401) ─> scope (403) ─> handler ─┬─> PlaneBridge ─> CallCommand, or a view of the relay machine
-//!                                                                  └─> CallDirectory (from CallEvent)
+//!                                                                  ├─> CallDirectory (from CallEvent)
+//!                                                                  └─> EventFeed (CallEvent)
 //! ```
 
 mod access;
@@ -15,6 +16,8 @@ mod calls;
 mod compatible;
 mod cors;
 pub mod directory;
+mod events;
+pub mod feed;
 mod openapi;
 mod page;
 mod problem;
@@ -24,6 +27,7 @@ mod statistics;
 pub mod token;
 mod views;
 
+use crate::clock::Clock;
 use crate::config::{ApiSettings, Settings};
 use crate::http::{App, TrustedProxies};
 use crate::security_log::SecurityLog;
@@ -38,6 +42,8 @@ use axum::routing::{MethodRouter, get, post};
 use bridge::PlaneBridge;
 use core::time::Duration;
 use directory::CallDirectory;
+use feed::EventFeed;
+use offhook_clock::Time;
 use problem::{Problem, ProblemCode};
 use serde::Serialize;
 use std::io;
@@ -58,6 +64,8 @@ pub struct ApiState {
     request_timeout: Duration,
     bridge: PlaneBridge,
     directory: Arc<CallDirectory>,
+    feed: Arc<EventFeed>,
+    started_at: Time,
     trusted_proxies: TrustedProxies,
     security_log: Arc<SecurityLog>,
     gauges: Arc<Gauges>,
@@ -90,7 +98,7 @@ impl ApiState {
     pub fn new(
         settings: &Settings,
         app: &App,
-        directory: Arc<CallDirectory>,
+        (clock, directory, feed): (Clock, Arc<CallDirectory>, Arc<EventFeed>),
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
         let allowed_origin = Some(settings.api.allow_origin.as_str()).filter(|origin| !origin.is_empty());
         let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
@@ -109,6 +117,8 @@ impl ApiState {
             request_timeout,
             bridge: PlaneBridge::new(app.plane.clone()),
             directory,
+            feed,
+            started_at: clock.now(),
             trusted_proxies: settings.trusted_proxies.clone(),
             security_log: Arc::clone(&app.security_log),
             gauges: Arc::clone(&app.gauges),
@@ -130,6 +140,7 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/api/v1/registrations", get(sessions::registrations))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{id}", get(calls::get))
+        .route("/api/v1/events", get(events::events))
         .route("/rest-api/call/find_all", both(compatible::find_all_calls))
         .route("/rest-api/call/find", both(compatible::find_calls))
         .route("/rest-api/connection/find_all", both(compatible::find_all_connections))

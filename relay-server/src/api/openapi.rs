@@ -1,7 +1,7 @@
 //! `GET /api/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers and the types of their bodies.
 
 use super::problem::{Problem, ProblemJson};
-use super::{actions, calls, json_response, records, sessions, statistics};
+use super::{actions, calls, events, json_response, records, sessions, statistics};
 use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, ResponseBuilder};
@@ -21,6 +21,7 @@ use utoipa::{Modify, OpenApi};
         actions::transfer,
         actions::dtmf,
         records::list,
+        events::events,
         sessions::sessions,
         sessions::accounts,
         sessions::registrations,
@@ -95,6 +96,6 @@ mod tests {
         let all = identifiers.len();
         identifiers.sort_by_key(Value::to_string);
         identifiers.dedup();
-        assert_eq!((all, identifiers.len()), (14, 14));
+        assert_eq!((all, identifiers.len()), (15, 15));
     }
 }

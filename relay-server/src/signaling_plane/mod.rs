@@ -15,6 +15,7 @@ pub use requests::{PlaneRequest, RelayView};
 
 use crate::accounts::Accounts;
 use crate::api::directory::CallDirectory;
+use crate::api::feed::EventFeed;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
 use crate::records::{CallDetailRecord, RecordSender};
@@ -209,10 +210,10 @@ impl SignalingPlane {
         self
     }
 
-    /// Records the calls in a directory.
+    /// Records the calls in a directory, and publishes their events.
     #[must_use]
-    pub fn with_directory(self, directory: Arc<CallDirectory>) -> Self {
-        Self { api: ApiSide::new(directory), ..self }
+    pub fn with_directory(self, directory: Arc<CallDirectory>, feed: Arc<EventFeed>) -> Self {
+        Self { api: ApiSide::new(directory, feed), ..self }
     }
 
     /// Runs until `shutdown`, or until a media worker or the machine has failed. Then ends all calls, closes every WebSocket, and
@@ -244,6 +245,7 @@ impl SignalingPlane {
                 self.queues.insert(connection, queue);
             }
         }
+        self.api.stop();
         // WebSockets that the machine has not closed. 1001 is "going away" (RFC 6455 §7.4.1).
         for queue in core::mem::take(&mut self.queues).into_values() {
             let _ = queue.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
@@ -450,7 +452,7 @@ impl SignalingPlane {
                     if let (CallEvent::Ended { reason }, true) = (&event, self.records.is_on()) {
                         self.records.send(&CallDetailRecord::new(&record, reason.name(), at));
                     }
-                    self.api.call_changed(*record, &self.relay);
+                    self.api.call_changed(&event, *record, at, &self.relay);
                 }
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {

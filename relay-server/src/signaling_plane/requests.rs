@@ -1,11 +1,14 @@
 //! Requests of the REST API to the plane, and the events for its directory of calls.
 
 use crate::api::directory::CallDirectory;
+use crate::api::feed::EventFeed;
 use core::fmt;
+use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::command::{CallCommand, CommandResult};
 use offhook_b2bua::io::{Input, RequestId};
 use offhook_b2bua::record::CallRecord;
 use offhook_b2bua::relay::Relay;
+use offhook_clock::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -48,11 +51,12 @@ pub(super) struct ApiSide {
     /// The commands whose results have not been received yet.
     waiting: BTreeMap<RequestId, oneshot::Sender<CommandResult>>,
     directory: Arc<CallDirectory>,
+    feed: Arc<EventFeed>,
 }
 
 impl ApiSide {
-    pub(super) const fn new(directory: Arc<CallDirectory>) -> Self {
-        Self { last_request: 0, waiting: BTreeMap::new(), directory }
+    pub(super) const fn new(directory: Arc<CallDirectory>, feed: Arc<EventFeed>) -> Self {
+        Self { last_request: 0, waiting: BTreeMap::new(), directory, feed }
     }
 
     /// Returns the input for a request, if it needs one.
@@ -79,9 +83,15 @@ impl ApiSide {
         }
     }
 
-    /// Updates the directory after an event of a call.
-    pub(super) fn call_changed(&self, record: CallRecord, relay: &Relay) {
-        let snapshot = relay.call(record.call);
-        self.directory.update(record, snapshot);
+    /// Updates the directory after an event of a call, and publishes the event.
+    pub(super) fn call_changed(&self, event: &CallEvent, record: CallRecord, at: Time, relay: &Relay) {
+        let call = record.call;
+        let entry = self.directory.update(event, record, relay.call(call));
+        self.feed.publish(event, call, entry, at);
+    }
+
+    /// Ends the feed of events.
+    pub(super) fn stop(&self) {
+        self.feed.stop();
     }
 }

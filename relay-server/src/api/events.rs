@@ -1,0 +1,161 @@
+//! `GET /api/v1/events`: events of calls as Server-Sent Events, with filters and resuming by `Last-Event-ID`.
+
+use super::ApiState;
+use super::body::{Parameters, invalid};
+use super::feed::{CallChange, FeedEvent, Subscription};
+use super::problem::{Problem, ProblemCode};
+use super::views::CallJson;
+use crate::timestamp::rfc3339;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use core::convert::Infallible;
+use core::time::Duration;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use offhook_b2bua::call::CallKey;
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Interval of comments on an idle connection, so that proxies keep it open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// An event of a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventJson<'a> {
+    /// The name of the event.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// Its time, in the form of RFC 3339.
+    at: String,
+    /// The call.
+    call_id: String,
+    /// The participant that it concerns.
+    participant_id: Option<String>,
+    /// The reason of an end or a failure.
+    reason: Option<&'a str>,
+    /// The SIP status of an end or a failure.
+    sip_status: Option<u16>,
+    /// A DTMF digit.
+    digit: Option<char>,
+    /// The progress of a transfer, or the path of media.
+    detail: Option<&'a str>,
+    /// The call after the event, or its last state.
+    call: Option<CallJson>,
+}
+
+/// The events that a client requests.
+struct EventFilter {
+    call: Option<CallKey>,
+    user: Option<String>,
+    kinds: Option<Vec<String>>,
+}
+
+impl EventFilter {
+    fn parse(parameters: &mut Parameters) -> Result<Self, Problem> {
+        let call = parameters.number("callId", 0, u64::MAX)?.map(CallKey);
+        let kinds: Option<Vec<String>> =
+            parameters.take("type").map(|kinds| kinds.split(',').map(str::to_owned).collect());
+        if let Some(unknown) = kinds.iter().flatten().find(|kind| !CallChange::NAMES.contains(&kind.as_str())) {
+            return Err(invalid(format!("`type`: there is no event `{unknown}`")));
+        }
+        Ok(Self { call, user: parameters.take("user"), kinds })
+    }
+
+    fn accepts(&self, event: &FeedEvent) -> bool {
+        let is_of = |user: &str| {
+            let participants = event.entry.iter().flat_map(|entry| &entry.snapshot.participants);
+            participants.into_iter().any(|one| one.caller == user || one.callee == user)
+        };
+        self.call.is_none_or(|call| call == event.call)
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == event.change.name))
+            && self.user.as_deref().is_none_or(is_of)
+    }
+}
+
+/// Streams the events of calls.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "streamEvents",
+    params(
+        ("callId" = Option<String>, Query, description = "Only events of this call"),
+        ("user" = Option<String>, Query, description = "Only calls with this name in `caller` or `callee`"),
+        ("type" = Option<String>, Query, description = "Only events with these names, separated by commas"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was received"),
+    ),
+    responses((status = 200, description = "The events", body = EventJson, content_type = "text/event-stream"))
+)]
+pub(super) async fn events(
+    State(api): State<Arc<ApiState>>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let filter = EventFilter::parse(&mut parameters)?;
+    parameters.finish()?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(|id| api.event_number(id));
+    let subscription = api.feed.subscribe(last).ok_or_else(|| {
+        let problem = Problem::new(ProblemCode::Overloaded, "too many clients receive events");
+        problem.with(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    })?;
+    let stream = frames(api, subscription, filter);
+    let response = Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    Ok(([(header::CACHE_CONTROL, "no-store")], response).into_response())
+}
+
+/// The frames of a subscription. The last one contains the reason of its end.
+fn frames(
+    api: Arc<ApiState>,
+    subscription: Subscription,
+    filter: EventFilter,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let Subscription { missed, has_gap, events } = subscription;
+    let gap = has_gap.then(|| notice("gap", "events are lost: request the list of calls"));
+    let received = stream::unfold(events, async |mut events| Some((events.recv().await?, events)));
+    let run = api.started_at.as_millis();
+    let frames = stream::iter(missed).chain(received).filter_map(move |event| {
+        let frame = filter.accepts(&event).then(|| frame(&event, run));
+        core::future::ready(frame)
+    });
+    let end = stream::once(async move {
+        let is_stopping = api.feed.has_stopped();
+        notice("end", if is_stopping { "the relay is shutting down" } else { "the client is too slow" })
+    });
+    // The first frame is sent at once, so that the client receives the header section.
+    let start = stream::once(core::future::ready(Event::default().comment("events of calls")));
+    start.chain(stream::iter(gap)).chain(frames).chain(end).map(Ok)
+}
+
+fn notice(name: &'static str, reason: &str) -> Event {
+    Event::default().event(name).data(json!({ "reason": reason }).to_string())
+}
+
+/// The frame of an event. Its identifier contains the start of the relay, because numbers begin again with it.
+fn frame(event: &FeedEvent, run: u64) -> Event {
+    let CallChange { name, participant, reason, sip_status, digit, detail } = event.change;
+    let json = EventJson {
+        kind: name,
+        at: rfc3339(event.at),
+        call_id: event.call.0.to_string(),
+        participant_id: participant.map(|leg| leg.0.to_string()),
+        reason,
+        sip_status,
+        digit,
+        detail,
+        call: event.entry.as_deref().map(CallJson::from),
+    };
+    // Strings and numbers can always be written.
+    let data = serde_json::to_string(&json).unwrap_or_default();
+    Event::default().id(format!("{run}-{}", event.number)).event(name).data(data)
+}
+
+impl ApiState {
+    /// Returns the number of the event with this identifier; one that does not exist for an event of another run.
+    fn event_number(&self, id: &str) -> u64 {
+        let number = id.split_once('-').filter(|(run, _)| *run == self.started_at.as_millis().to_string());
+        number.and_then(|(_, number)| number.parse().ok()).unwrap_or(u64::MAX - 1)
+    }
+}
