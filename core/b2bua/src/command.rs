@@ -155,6 +155,8 @@ pub enum CommandError {
     NotAlerting,
     /// The call is not established.
     NotEstablished,
+    /// An attended transfer needs two calls.
+    SameCall,
     /// The character is no DTMF digit.
     InvalidDigit(char),
     /// More digits than the limit allows at once.
@@ -172,6 +174,7 @@ impl fmt::Display for CommandError {
             Self::CallIdInUse => f.write_str("this session has a call with this callId already: make a new one"),
             Self::NotAlerting => f.write_str("the call cannot be answered: it is not ringing"),
             Self::NotEstablished => f.write_str("the call is not established: transfer it when it is"),
+            Self::SameCall => f.write_str("the call cannot be joined with itself: name another call"),
             Self::InvalidDigit(digit) => write!(f, "`{digit}` is no DTMF digit: use 0-9, A-D, * and #"),
             Self::TooManyDigits { most } => write!(f, "too many digits: {most} at once are the most"),
         }

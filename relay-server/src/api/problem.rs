@@ -145,6 +145,7 @@ impl From<CommandError> for Problem {
             CommandError::CallIdInUse => ProblemCode::CallIdInUse,
             CommandError::NotAlerting => ProblemCode::NotAlerting,
             CommandError::NotEstablished => ProblemCode::NotEstablished,
+            CommandError::SameCall => ProblemCode::InvalidField,
             CommandError::InvalidDigit(_) => ProblemCode::InvalidDigit,
             CommandError::TooManyDigits { .. } => ProblemCode::TooManyDigits,
         };

@@ -165,8 +165,9 @@ impl Relay {
         if self.find_call(session, &call_id).is_some() {
             return Err(CommandError::CallIdInUse);
         }
-        let caller = self.clients.get(session).map(|session| session.caller().to_owned());
-        let caller = caller.ok_or(CommandError::UnknownSession)?;
+        // A session without a WebSocket cannot use the call, and may be forgotten while the callee is alerted.
+        let caller = self.clients.get(session).filter(|session| session.connection().is_some());
+        let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
             is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),

@@ -56,6 +56,9 @@ impl Relay {
     pub(super) fn transfer_attended(&mut self, at: CallRef, other: CallRef, now: Time) -> CommandResult {
         self.participant(at)?;
         self.participant(other)?;
+        if at.call == other.call {
+            return Err(CommandError::SameCall);
+        }
         self.remote_leg(at).ok_or(CommandError::NotEstablished)?;
         let account = self.transferor_account(at);
         let peers = account.filter(|account| self.peer_at(at, *account).is_some());

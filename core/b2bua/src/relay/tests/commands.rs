@@ -1,11 +1,12 @@
 //! Commands from the shell, and their results.
 
-use super::{Bench, config};
+use super::{Bench, OFFER, config, hello};
 use crate::address::Address;
 use crate::call::{CallEvent, CallKey, CallPhase, DtmfMethod, EndpointKind, LegProgress, ParticipantRole};
-use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, ReferOptions};
+use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::io::{Input, RequestId};
 use offhook_media::command::{Command, LegKey};
+use offhook_signaling::message::ConnectionMessage;
 
 impl Bench {
     fn execute(&mut self, command: CallCommand) -> CommandResult {
@@ -81,6 +82,48 @@ fn attended_transfer_command_joins_the_other_participants() {
     bench.hang_up(carol, at_carol.as_str());
     assert_eq!(bench.names(bob), ["finish FINISH"]);
     bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn call_is_not_joined_with_itself() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    let at_bob = bench.establish(alice, "a1", bob, "bob");
+    let (caller, callee) = bench.participants();
+    for (at, other) in [(caller, callee), (callee, caller), (caller, caller)] {
+        assert_eq!(bench.execute(CallCommand::TransferAttended { at, other }), Err(CommandError::SameCall));
+    }
+    assert!(bench.names(alice).is_empty() && bench.names(bob).is_empty());
+    bench.hang_up(bob, at_bob.as_str());
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn call_is_not_placed_for_a_session_without_a_socket() {
+    let mut bench = Bench::new(config());
+    let bob = bench.login("bob");
+    let alice = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello("alice") });
+    let session =
+        bench.relay.sessions().find(|session| session.login == Some("alice")).map(|session| session.id).unwrap();
+    let place = |call_id: &str| {
+        CallCommand::Place(Box::new(NewCall {
+            session,
+            call_id: call_id.into(),
+            callee: Address::parse("bob"),
+            visible_name: None,
+            sdp: OFFER.to_owned(),
+            custom: None,
+            headers: Vec::new(),
+            anonymous: false,
+            lines: Vec::new(),
+        }))
+    };
+    assert!(matches!(bench.execute(place("a1")), Ok(Accepted::Placed(_))));
+    bench.input(Input::Disconnected { connection: alice });
+    bench.take(bob);
+    assert_eq!(bench.execute(place("a2")), Err(CommandError::UnknownSession));
+    assert!(bench.names(bob).is_empty(), "nobody could take the call");
 }
 
 #[test]
