@@ -164,8 +164,11 @@ fn open(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
 }
 
 /// Creates the file, readable by its owner only, because records contain names and numbers. SQLite gives its other files the same
-/// mode.
+/// mode. A file that exists is not opened: closing it would release the locks of all connections of this process (POSIX).
 fn create(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }

@@ -1,15 +1,16 @@
-use super::writer::QUEUE;
+use super::writer::{QUEUE, Writer};
 use super::{
-    CallDetailRecord, DirectionDetail, JsonLines, LegDetail, RecordDatabase, RecordQuery, RecordStore, RecordWriters,
-    RouteDetail, StoreError, StreamDetail,
+    CallDetailRecord, DirectionDetail, JsonLines, LegDetail, RecordCounters, RecordDatabase, RecordQuery, RecordStore,
+    RecordWriters, RouteDetail, StoreError, StreamDetail,
 };
 use crate::config::{DatabaseLocation, RecordSettings};
 use core::time::Duration;
 use offhook_clock::Time;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::SystemTime;
 
 /// A directory that is removed after the test.
@@ -226,6 +227,39 @@ fn failed_batch_is_written_again_and_counted() {
     let count = |counter: &core::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     assert_eq!([count(&counters.written), count(&counters.failures), count(&counters.lost)], [2, 1, 0]);
     assert_eq!(counters.queued.load(Ordering::Relaxed), 0);
+}
+
+/// A store that counts its maintenance.
+struct Maintained(Arc<AtomicU32>);
+
+impl RecordStore for Maintained {
+    fn name(&self) -> &'static str {
+        "maintained"
+    }
+
+    fn write(&mut self, _: &[CallDetailRecord]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn maintain(&mut self) -> Result<(), StoreError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reopen(&mut self) {}
+}
+
+#[test]
+fn store_is_maintained_while_records_arrive() {
+    let maintained = Arc::new(AtomicU32::new(0));
+    let (records, queue) = sync_channel(QUEUE);
+    // Several batches; the queue is never empty when its maintenance is due.
+    (0..2_000).for_each(|call| records.send(record(call, call)).unwrap());
+    drop(records);
+    let counters = Arc::new(RecordCounters::new("maintained"));
+    counters.queued.store(2_000, Ordering::Relaxed);
+    Writer::new(Box::new(Maintained(Arc::clone(&maintained))), counters, queue, Duration::ZERO).run();
+    assert_eq!(maintained.load(Ordering::Relaxed), 5, "before each batch and at the end");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Records that are queued for one store; further ones are lost. A record has about 1 kB.
@@ -73,7 +74,7 @@ pub struct RecordCounters {
 }
 
 impl RecordCounters {
-    fn new(store: &'static str) -> Self {
+    pub(super) fn new(store: &'static str) -> Self {
         Self {
             store,
             written: AtomicU64::new(0),
@@ -149,7 +150,7 @@ impl RecordWriters {
             let counters = Arc::new(RecordCounters::new(store.name()));
             let (records, queue) = sync_channel(QUEUE);
             let (done, ended) = oneshot::channel::<()>();
-            let writer = Writer { store, counters: Arc::clone(&counters), queue, batch: Vec::new() };
+            let writer = Writer::new(store, Arc::clone(&counters), queue, MAINTENANCE);
             std::thread::Builder::new().name(format!("records-{}", counters.store)).spawn(move || {
                 let _done = done;
                 writer.run();
@@ -187,21 +188,38 @@ impl RecordWriters {
 }
 
 /// The state of a writer thread.
-struct Writer {
+pub(super) struct Writer {
     store: Box<dyn RecordStore>,
     counters: Arc<RecordCounters>,
     queue: Receiver<CallDetailRecord>,
     /// Records that were taken from the queue and have not been written.
     batch: Vec<CallDetailRecord>,
+    /// The interval of the store's maintenance.
+    interval: Duration,
 }
 
 impl Writer {
-    fn run(mut self) {
-        self.maintain();
+    pub(super) const fn new(
+        store: Box<dyn RecordStore>,
+        counters: Arc<RecordCounters>,
+        queue: Receiver<CallDetailRecord>,
+        interval: Duration,
+    ) -> Self {
+        Self { store, counters, queue, batch: Vec::new(), interval }
+    }
+
+    /// Writes records until the queue is closed and empty. The maintenance does not depend on whether records arrive.
+    pub(super) fn run(mut self) {
+        let mut maintained_at = None;
         loop {
-            match self.queue.recv_timeout(MAINTENANCE) {
+            let age = maintained_at.map(|at: Instant| at.elapsed());
+            if age.is_none_or(|age| age >= self.interval) {
+                self.maintain();
+                maintained_at = Some(Instant::now());
+            }
+            match self.queue.recv_timeout(self.interval.saturating_sub(age.unwrap_or_default())) {
                 Ok(record) => self.batch.push(record),
-                Err(RecvTimeoutError::Timeout) => self.maintain(),
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.batch.extend(self.queue.try_iter().take(BATCH - 1));
