@@ -2,6 +2,7 @@
 //! authentication (RFC 7617) with its name as the user.
 
 use super::ApiState;
+use super::cors::is_compatible;
 use super::problem::{Problem, ProblemCode};
 use super::token::{Grant, Scope};
 use crate::http::Peer;
@@ -72,6 +73,10 @@ impl ApiState {
                               basic_authentication";
                 return Err(self.refuse_without_token(request, detail));
             }
+            Presented::Basic { .. } if is_of_foreign_page(request, self.allowed_origin.as_ref()) => {
+                let detail = "a page of another origin must send `Authorization: Bearer <token>`";
+                return Err(self.refuse_without_token(request, detail));
+            }
             Presented::Nothing => {
                 return Err(self.refuse_without_token(request, "send `Authorization: Bearer <token>`"));
             }
@@ -117,6 +122,17 @@ impl ApiState {
     }
 }
 
+/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page does not need to have the
+/// password of HTTP Basic authentication: the browser adds it to the requests of all pages after the user has entered it once.
+fn is_of_foreign_page(request: &Request, allowed: Option<&HeaderValue>) -> bool {
+    let headers = request.headers();
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let is_allowed = allowed == Some(origin) && is_compatible(request);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let of_page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    !is_allowed && (of_page.is_none() || of_page != host)
+}
+
 /// Returns the credentials of a request. Those of an unknown scheme count as none.
 fn presented(headers: &HeaderMap) -> Presented {
     let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -136,7 +152,28 @@ fn presented(headers: &HeaderMap) -> Presented {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, HeaderValue, Presented, header, presented};
+    use super::{HeaderMap, HeaderValue, Presented, Request, header, is_of_foreign_page, presented};
+    use axum::body::Body;
+
+    #[test]
+    fn basic_credentials_are_not_accepted_from_pages_of_other_origins() {
+        let allowed = HeaderValue::from_static("https://shop.test");
+        let is_foreign = |path: &str, origin: Option<&str>| {
+            let mut request = Request::post(path).header(header::HOST, "127.0.0.1:8081");
+            if let Some(origin) = origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            is_of_foreign_page(&request.body(Body::empty()).unwrap(), Some(&allowed))
+        };
+        let hang_up = "/api/v1/calls/7/hangup";
+        assert!(!is_foreign(hang_up, None), "no browser");
+        assert!(!is_foreign(hang_up, Some("http://127.0.0.1:8081")), "a page of the same origin");
+        assert!(!is_foreign("/rest-api/call/terminate", Some("https://shop.test")));
+        for origin in ["https://shop.test", "https://evil.test", "null", "", "http://127.0.0.1:9000"] {
+            assert!(is_foreign(hang_up, Some(origin)), "{origin}");
+        }
+        assert!(is_foreign("/rest-api/call/terminate", Some("https://evil.test")));
+    }
 
     #[test]
     fn credentials_are_parsed() {

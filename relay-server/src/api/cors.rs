@@ -12,7 +12,7 @@ const PATHS: &str = "/rest-api/";
 
 /// Answers preflight requests, which contain no credentials, and permits the origin to read the responses.
 pub(super) async fn allow_origin(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let origin = api.allowed_origin.as_ref().filter(|_| request.uri().path().starts_with(PATHS));
+    let origin = api.allowed_origin.as_ref().filter(|_| is_compatible(&request));
     let Some(origin) = origin else { return next.run(request).await };
     let mut response = match *request.method() {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
@@ -20,6 +20,11 @@ pub(super) async fn allow_origin(State(api): State<Arc<ApiState>>, request: Requ
     };
     permit(response.headers_mut(), origin);
     response
+}
+
+/// Returns whether a request is for the compatible API.
+pub(super) fn is_compatible(request: &Request) -> bool {
+    request.uri().path().starts_with(PATHS)
 }
 
 fn permit(headers: &mut HeaderMap, origin: &HeaderValue) {
