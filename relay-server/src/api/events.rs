@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::body::{Parameters, invalid};
-use super::feed::{CallChange, FeedEvent, Subscription};
+use super::feed::{CallChange, FeedEvent, FeedSubscription};
 use super::problem::{Problem, ProblemCode};
 use super::views::CallJson;
 use crate::timestamp::rfc3339;
@@ -17,6 +17,7 @@ use offhook_b2bua::call::CallKey;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 /// Interval of comments on an idle connection, so that proxies keep it open.
@@ -106,16 +107,33 @@ pub(super) async fn events(
     Ok(([(header::CACHE_CONTROL, "no-store")], response).into_response())
 }
 
+/// Counts a stream until it is dropped, so that the shutdown waits for its last frame.
+struct OpenStream(watch::Sender<usize>);
+
+impl OpenStream {
+    fn new(count: watch::Sender<usize>) -> Self {
+        count.send_modify(|open| *open += 1);
+        Self(count)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
 /// The frames of a subscription. The last one contains the reason of its end.
 fn frames(
     api: Arc<ApiState>,
-    subscription: Subscription,
+    subscription: FeedSubscription,
     filter: EventFilter,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let Subscription { missed, has_gap, events } = subscription;
+    let FeedSubscription { missed, has_gap, events } = subscription;
     let gap = has_gap.then(|| notice("gap", "events are lost: request the list of calls"));
     let received = stream::unfold(events, async |mut events| Some((events.recv().await?, events)));
     let run = api.started_at.as_millis();
+    let open = OpenStream::new(api.open_streams.clone());
     let frames = stream::iter(missed).chain(received).filter_map(move |event| {
         let frame = filter.accepts(&event).then(|| frame(&event, run));
         core::future::ready(frame)
@@ -126,7 +144,11 @@ fn frames(
     });
     // The first frame is sent at once, so that the client receives the header section.
     let start = stream::once(core::future::ready(Event::default().comment("events of calls")));
-    start.chain(stream::iter(gap)).chain(frames).chain(end).map(Ok)
+    let frames = start.chain(stream::iter(gap)).chain(frames).chain(end);
+    frames.map(move |frame| {
+        let _ = &open;
+        Ok(frame)
+    })
 }
 
 fn notice(name: &'static str, reason: &str) -> Event {

@@ -145,7 +145,7 @@ struct FeedState {
 
 /// A subscription to the feed.
 #[derive(Debug)]
-pub struct Subscription {
+pub struct FeedSubscription {
     /// The events since the requested one that are kept.
     pub missed: Vec<Arc<FeedEvent>>,
     /// Events since the requested one are lost.
@@ -170,7 +170,7 @@ impl EventFeed {
 
     /// Subscribes to the events after `last`, or to new ones only. Returns none if there are too many subscribers.
     #[must_use]
-    pub fn subscribe(&self, last: Option<u64>) -> Option<Subscription> {
+    pub fn subscribe(&self, last: Option<u64>) -> Option<FeedSubscription> {
         let mut state = self.lock();
         state.subscribers.retain(|subscriber| !subscriber.is_closed());
         if state.subscribers.len() >= SUBSCRIBERS || state.has_stopped {
@@ -182,7 +182,7 @@ impl EventFeed {
         let oldest = state.kept.front().map_or(state.last + 1, |event| event.number);
         let missed = state.kept.iter().filter(|event| event.number > last).map(Arc::clone).collect();
         // A number that does not exist yet is of another run of the relay.
-        Some(Subscription { missed, has_gap: last + 1 < oldest || last > state.last, events })
+        Some(FeedSubscription { missed, has_gap: last + 1 < oldest || last > state.last, events })
     }
 
     /// Ends all subscriptions, because the relay shuts down.
@@ -205,7 +205,7 @@ impl EventFeed {
 
 #[cfg(test)]
 mod tests {
-    use super::{CallChange, CallEvent, CallKey, EventFeed, KEPT, QUEUE, SUBSCRIBERS, Subscription, Time};
+    use super::{CallChange, CallEvent, CallKey, EventFeed, FeedSubscription, KEPT, QUEUE, SUBSCRIBERS, Time};
 
     fn publish(feed: &EventFeed, count: usize) {
         for _ in 0..count {
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    fn numbers(subscription: &mut Subscription) -> Vec<u64> {
+    fn numbers(subscription: &mut FeedSubscription) -> Vec<u64> {
         let missed: Vec<u64> = subscription.missed.iter().map(|event| event.number).collect();
         missed.into_iter().chain(core::iter::from_fn(|| Some(subscription.events.try_recv().ok()?.number))).collect()
     }

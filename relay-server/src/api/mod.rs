@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use token::{AcceptedTokens, ApiToken, Scope, TokenEntry, TokenHash};
+use tokio::sync::watch;
 
 /// State shared by the handlers.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ pub struct ApiState {
     bridge: PlaneBridge,
     directory: Arc<CallDirectory>,
     feed: Arc<EventFeed>,
+    /// The number of open streams, which the shutdown waits for.
+    open_streams: watch::Sender<usize>,
     started_at: Time,
     trusted_proxies: TrustedProxies,
     security_log: Arc<SecurityLog>,
@@ -118,6 +121,7 @@ impl ApiState {
             bridge: PlaneBridge::new(app.plane.clone()),
             directory,
             feed,
+            open_streams: app.sockets.clone(),
             started_at: clock.now(),
             trusted_proxies: settings.trusted_proxies.clone(),
             security_log: Arc::clone(&app.security_log),
