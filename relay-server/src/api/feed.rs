@@ -26,13 +26,13 @@ pub struct FeedEvent {
     pub call: CallKey,
     /// Its time.
     pub at: Time,
-    /// What happened.
+    /// The change of the call.
     pub change: CallChange,
     /// The state of the call after the event, or its last one.
     pub entry: Option<Arc<CallEntry>>,
 }
 
-/// What happened to a call, in the terms of the API.
+/// A change of a call, in the terms of the API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallChange {
     /// The name of the event.
