@@ -182,7 +182,7 @@ impl EventFeed {
         let oldest = state.kept.front().map_or(state.last + 1, |event| event.number);
         let missed = state.kept.iter().filter(|event| event.number > last).map(Arc::clone).collect();
         // A number that does not exist yet is of another run of the relay.
-        Some(FeedSubscription { missed, has_gap: last + 1 < oldest || last > state.last, events })
+        Some(FeedSubscription { missed, has_gap: last > state.last || last + 1 < oldest, events })
     }
 
     /// Ends all subscriptions, because the relay shuts down.
@@ -227,6 +227,7 @@ mod tests {
         assert_eq!((numbers(&mut new), new.has_gap), (vec![4, 5], false));
         assert_eq!((numbers(&mut resumed), resumed.has_gap), (vec![2, 3, 4, 5], false));
         assert!(feed.subscribe(Some(6)).unwrap().has_gap, "the number is of another run");
+        assert!(feed.subscribe(Some(u64::MAX)).unwrap().has_gap, "the number is no number of a run");
     }
 
     #[test]
