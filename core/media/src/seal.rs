@@ -1,4 +1,5 @@
-//! Encryption of saved secrets (AES-256-GCM, NIST SP 800-38D). Keys are saved only in this form.
+//! Encryption of saved secrets (AES-256-GCM, NIST SP 800-38D). Keys, and the state of the call model, are saved only in
+//! this form.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use core::fmt;
@@ -53,20 +54,23 @@ impl SealingKey {
 
     /// Encrypts `secret`; it can only be decrypted with the same `name`. `rng` must never be seeded with the same value
     /// again.
-    pub(crate) fn seal(&self, secret: &[u8], name: &str, rng: &mut impl Rng) -> Sealed {
+    #[must_use]
+    pub fn seal(&self, secret: &[u8], name: &str, rng: &mut impl Rng) -> Sealed {
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
         let mut text = secret.to_vec();
         let aad = Aad::from(name.as_bytes());
         #[expect(clippy::expect_used, reason = "the only error is a text of more than 2^36 octets")]
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
-            .expect("a secret of a few octets");
+        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text).expect("a shorter text");
         Sealed { nonce, text }
     }
 
     /// Decrypts a secret.
-    pub(crate) fn open(&self, sealed: &Sealed, name: &str) -> Result<Vec<u8>, Unsealable> {
+    ///
+    /// # Errors
+    ///
+    /// If it was sealed with another key or name, or changed.
+    pub fn open(&self, sealed: &Sealed, name: &str) -> Result<Vec<u8>, Unsealable> {
         let mut text = sealed.text.clone();
         let aad = Aad::from(name.as_bytes());
         let nonce = Nonce::assume_unique_for_key(sealed.nonce);

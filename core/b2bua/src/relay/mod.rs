@@ -30,6 +30,7 @@ mod redirect;
 mod ringing;
 mod routing;
 mod routing_questions;
+mod saved;
 mod sessions;
 mod sip;
 mod sip_accounts;
@@ -65,8 +66,8 @@ use password_checks::PasswordChecks;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use routing_questions::RoutingQuestions;
+pub use saved::{RestoreError, SavedRelay};
 use sip_accounts::SipAccounts;
-pub use state::RelayState;
 use std::collections::VecDeque;
 
 /// Numbers of objects, for health checks and metrics.

@@ -1,4 +1,5 @@
-//! The state of a relay without its configuration, for snapshots.
+//! The state of a relay without its configuration. It contains passwords and keys, and leaves the relay only in sealed
+//! form (`relay/saved.rs`).
 
 use super::Relay;
 use super::call_table::CallTable;
@@ -26,7 +27,7 @@ use std::collections::VecDeque;
 /// The state of a relay: everything but its configuration, what is derived from the configuration, and outputs that the
 /// shell has not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelayState {
+pub(super) struct RelayState {
     random: ChaCha20Rng,
     identifiers: Identifiers,
     clients: Clients,
@@ -46,8 +47,7 @@ pub struct RelayState {
 
 impl Relay {
     /// Returns a copy of the state. The shell has taken all outputs before.
-    #[must_use]
-    pub fn state(&self) -> RelayState {
+    pub(super) fn state(&self) -> RelayState {
         RelayState {
             random: self.random.clone(),
             identifiers: self.identifiers.clone(),
@@ -69,8 +69,7 @@ impl Relay {
 
     /// Creates a relay that continues from a state with the present configuration, which may be another one than before:
     /// a trunk with other settings is registered again, and the ports of workers with other ports are not in use.
-    #[must_use]
-    pub fn restore(mut config: Config, mut state: RelayState, now: Time) -> Self {
+    pub(super) fn continue_from(mut config: Config, mut state: RelayState, now: Time) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let agent = config.sip.as_ref().map(|sip| {
             let settings = sip.user_agent.clone();

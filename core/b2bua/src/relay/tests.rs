@@ -1,6 +1,6 @@
 //! Call flows in virtual time, without sockets: browsers are message queues, the media worker is a list of commands.
 
-mod accounts;
+pub(super) mod accounts;
 mod admission;
 mod commands;
 mod flows;
@@ -37,6 +37,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, LegKey, LegReport, ReportStage, StreamStatistics, WorkerId};
+use offhook_media::seal::SealingKey;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions,
@@ -44,6 +45,8 @@ use offhook_signaling::message::{
 use offhook_signaling::version::Extension;
 use offhook_sip::transport::{self, Transport};
 use offhook_sip::user_agent::io::{self as sip, Redirects, UserAgentSettings};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -289,15 +292,16 @@ impl Bench {
 
     /// Continues with a relay that was saved and restored with the same configuration.
     pub(super) fn reload(&mut self) {
-        let saved = serde_json::to_string(&self.relay.state()).unwrap();
-        let (config, state) = (self.relay.config.clone(), serde_json::from_str(&saved).unwrap());
+        let (key, mut rng) = (SealingKey::new([1; 32]), ChaCha20Rng::from_seed([2; 32]));
+        let saved = self.relay.save(&key, &mut rng);
+        let config = self.relay.config.clone();
         // Restoring frees the ports whose rest is over.
         self.relay.reserve_ports(self.now);
         let loaded = match self.relay.agent {
-            Some(_) => Relay::restore(config, state, self.now),
+            Some(_) => Relay::restore(config, &saved, &key, self.now).unwrap(),
             // The user agent is the test.
             None => {
-                let mut loaded = Relay::resume(config, state, None);
+                let mut loaded = Relay::resume(config, saved.open(&key).unwrap(), None);
                 loaded.reserve_ports(self.now);
                 loaded
             }

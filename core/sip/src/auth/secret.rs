@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A password or an equivalent secret. `Debug` does not print it. It is serialized in clear text: the saved state of a
-/// machine that holds one must be encrypted as a whole.
+/// machine that holds one must be encrypted as a whole, as `Relay::save` of the call model does.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);

@@ -11,7 +11,7 @@ use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{Account, AccountId, CalledNumberSource, Cause, Command, Event, Failure, Identity};
 use std::net::{IpAddr, Ipv4Addr};
 
-pub(super) fn hello_sip(login: &str, password: &str) -> ConnectionMessage {
+pub(in crate::relay) fn hello_sip(login: &str, password: &str) -> ConnectionMessage {
     let sip = SipOptions {
         domain: Some("example.org".to_owned()),
         password: Some(password.to_owned()),

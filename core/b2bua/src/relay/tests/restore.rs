@@ -1,6 +1,7 @@
 //! Restored relays: the configuration is not part of the state.
 
-use super::super::{Relay, RelayState};
+use super::super::Relay;
+use super::super::state::RelayState;
 use super::sip_phones::with_trunk;
 use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, LoginName, Sip};
@@ -26,7 +27,7 @@ fn state_has_no_configuration() {
     for text in ["desk-phone", "phone-secret", "domain-in-configuration", "login-in-configuration"] {
         assert!(!saved.contains(text), "{text}");
     }
-    let restored = Relay::restore(config, state, offhook_clock::Time::EPOCH);
+    let restored = Relay::continue_from(config, state, offhook_clock::Time::EPOCH);
     assert!(restored.users.has_phone(&LoginName("desk-phone".to_owned())));
 }
 
