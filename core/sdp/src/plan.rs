@@ -2,7 +2,7 @@
 //! converted to another codec, or is not delivered.
 //!
 //! Every decision on codecs that concerns two legs is made here: the bridge forwards packets by [`Conversions::payload`],
-//! answers to SIP endpoints list what [`Conversions::answerable`] returns, and the call model asks a [`MediaPlan`].
+//! answers to SIP endpoints list what `Conversions::answerable` returns, and the call model asks a [`MediaPlan`].
 
 mod conversions;
 

@@ -23,7 +23,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 /// Sends every datagram back; reports `LegDead` on `Close`, and `LegConnected` of leg 99 when its timer fires.
@@ -202,10 +202,13 @@ impl Phone {
 }
 
 /// Two addresses of the relay that are not in use.
+/// Returns two free ports that no concurrent test receives. They are below the range from which the system chooses ports for
+/// other sockets.
 fn free(ip: &str) -> LocalRtp {
-    let socket = || UdpSocket::bind((ip, 0)).unwrap();
-    let (rtp, rtcp) = (socket(), socket());
-    LocalRtp { rtp: rtp.local_addr().unwrap(), rtcp: rtcp.local_addr().unwrap() }
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let addresses = core::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut free = addresses.filter_map(|port| UdpSocket::bind((ip, port)).and_then(|socket| socket.local_addr()).ok());
+    LocalRtp { rtp: free.next().unwrap(), rtcp: free.next().unwrap() }
 }
 
 fn connect(leg: LegKey, remote: RemoteRtp) -> Command {

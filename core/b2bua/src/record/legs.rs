@@ -27,7 +27,7 @@ pub struct LegQuality {
     pub jitter: Duration,
     /// Packets that the relay sent.
     pub sent: u64,
-    /// What the peers reported about these packets, if they sent reports.
+    /// The reports of the peers about these packets, if they sent any.
     pub peer: Option<PeerQuality>,
 }
 
