@@ -9,8 +9,15 @@ use core::fmt;
 use offhook_sip::message::{Host, SipUri, TelUri, Uri, unescaped};
 use serde::{Deserialize, Serialize};
 
-/// Longest address of a page that is called at a SIP server, in octets.
+/// Longest address of a page that is called at a SIP server, and longest text that is kept of any address, in octets.
 const MAX_ADDRESS: usize = 512;
+
+/// Returns the beginning of a name that is shown to participants. Calls, records and events keep copies of it, so that a
+/// peer must not choose its length.
+#[must_use]
+pub fn shortened(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_ADDRESS)).unwrap_or(name)
+}
 
 /// The address of a caller or callee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,21 +49,21 @@ impl Address {
         let form = if written.is_empty() || written.len() > MAX_ADDRESS { Form::LocalOnly } else { form_of(written) };
         let login = match &form {
             Form::Uri(uri) => login_of_sip(uri),
-            Form::User(_) | Form::LocalOnly => login_in(written),
+            Form::User(_) | Form::LocalOnly => login_in(shortened(written)),
         };
-        Self { text: text.to_owned(), login, form }
+        Self { text: shortened(text).to_owned(), login, form }
     }
 
     /// Creates the address of a local user.
     #[must_use]
     pub fn of_login(login: LoginName) -> Self {
-        Self { text: login.0.clone(), form: Form::User(login.0.clone()), login }
+        Self { text: shortened(&login.0).to_owned(), form: Form::User(login.0.clone()), login }
     }
 
     /// Creates the address of a user of another host, which is shown with the host.
     #[must_use]
     pub fn of_foreign(login: LoginName, host: &Host) -> Self {
-        let text = format!("{}@{}", login.0, host.bare());
+        let text = shortened(&format!("{}@{}", login.0, host.bare())).to_owned();
         Self { text, form: Form::Uri(Box::new(SipUri::new(host.clone()).with_subscriber(&login.0))), login }
     }
 
@@ -96,7 +103,7 @@ impl fmt::Display for Address {
 
 impl From<Uri> for Address {
     fn from(uri: Uri) -> Self {
-        let text = uri.to_string();
+        let text = shortened(&uri.to_string()).to_owned();
         let login = login_of(&uri);
         let form = match uri {
             Uri::Sip(uri) if uri.port() != Some(0) => Form::Uri(Box::new(uri)),

@@ -1,5 +1,6 @@
 use super::{Address, InvalidServer, Server};
-use offhook_sip::message::SipUri;
+use crate::config::LoginName;
+use offhook_sip::message::{Host, SipUri, Uri};
 use offhook_sip::transport::Transport;
 
 fn domain() -> Server {
@@ -88,4 +89,17 @@ fn address_survives_serialization() {
         let saved = serde_json::to_string(&address).unwrap();
         assert_eq!(serde_json::from_str::<Address>(&saved).unwrap(), address);
     }
+}
+
+#[test]
+fn long_address_keeps_login_and_beginning() {
+    let address = Address::parse(&format!("bob@{}", "ü".repeat(25_000)));
+    assert_eq!(address.login(), &LoginName("bob".to_owned()));
+    assert_eq!(address.to_string().len(), 512);
+    let login = LoginName("x".repeat(50_000));
+    let host = Host::Name("example.org".to_owned());
+    assert_eq!(Address::of_login(login.clone()).to_string().len(), 512);
+    assert_eq!(Address::of_foreign(login, &host).to_string().len(), 512);
+    let uri: Uri = format!("sip:bob@example.org;a={}", "x".repeat(50_000)).parse().unwrap();
+    assert_eq!(Address::from(uri).to_string().len(), 512);
 }

@@ -7,7 +7,7 @@ use super::port_shares::Payer;
 use super::routing::Target;
 use super::routing_questions::{PlacedCall, RoutedCall};
 use super::{Relay, headers};
-use crate::address::Address;
+use crate::address::{Address, shortened};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::config::LoginName;
@@ -170,7 +170,8 @@ impl Relay {
         let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
             is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
-            visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
+            visible_name: shortened(visible_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&caller))
+                .to_owned(),
             custom,
             headers,
             anonymous,

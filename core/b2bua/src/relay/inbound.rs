@@ -7,7 +7,7 @@ use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use super::routing_questions::RoutedCall;
-use crate::address::{Address, login_of};
+use crate::address::{Address, login_of, shortened};
 use crate::call::{self, CallKey, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
@@ -349,7 +349,7 @@ fn alert(request: &InboundInvite, callee: Address) -> Alert {
     let caller = if request.anonymous { LoginName("anonymous".to_owned()) } else { login_of(uri) };
     let name = name.clone().filter(|name| !name.trim().is_empty() && !request.anonymous);
     Alert {
-        visible_name: name.unwrap_or_else(|| caller.0.clone()),
+        visible_name: shortened(name.as_deref().unwrap_or(&caller.0)).to_owned(),
         custom: custom_of(&request.headers),
         anonymous: request.anonymous,
         ..Alert::new(Address::of_login(caller), callee)
