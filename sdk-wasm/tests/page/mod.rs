@@ -44,7 +44,7 @@ extern "C" {
     pub(crate) fn new(log: &Log, details: &JsValue, refusal: &str) -> CallSide;
     #[wasm_bindgen(method, js_name = localSdp)]
     pub(crate) fn local_sdp(this: &CallSide) -> String;
-    #[wasm_bindgen(method)]
+    #[wasm_bindgen(method, js_name = receivesTone)]
     pub(crate) fn receives_tone(this: &CallSide, hz: f64) -> Promise;
     #[wasm_bindgen(method, js_name = receivesSilence)]
     pub(crate) fn receives_silence(this: &CallSide) -> Promise;
