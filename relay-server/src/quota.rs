@@ -23,7 +23,7 @@ struct Taken {
 #[derive(Debug)]
 pub struct ConnectionSlot {
     quota: Arc<Quota>,
-    /// The network that is charged with the connection; none if it has no limit.
+    /// The network whose limit includes the connection; `None` if only the total limit applies.
     network: Option<SourceNetwork>,
 }
 

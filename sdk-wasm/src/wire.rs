@@ -1,4 +1,5 @@
-//! Conversion between messages and JavaScript values. The browser parses and serializes the JSON.
+//! Conversion between signaling messages and JavaScript values. The browser's `JSON` object parses and serializes the
+//! frames.
 
 use js_sys::{Array, JSON, Object, Reflect};
 use offhook_signaling::client::{ReceivedMessage, Status, StatusReport};
@@ -27,14 +28,14 @@ pub fn reason(error: &JsValue) -> String {
     texts.into_iter().flatten().find(|text| !text.is_empty()).unwrap_or_else(|| "unknown error".to_owned())
 }
 
-/// Converts a value to JSON; returns `None` for undefined.
+/// Converts a value to JSON; returns `None` if JSON cannot represent it, for example undefined.
 #[must_use]
 pub fn json(value: &JsValue) -> Option<Json> {
     let text = JSON::stringify(value).ok()?.as_string()?;
     Some(Json::from_valid(text))
 }
 
-/// Parses a frame. Returns the input of the state machines, and the message's object for the application.
+/// Parses a frame. Returns the message for the state machines, and the first element of its `data` for the application.
 #[must_use]
 pub fn decode(frame: &str) -> Option<(ReceivedMessage, JsValue)> {
     let frame = JSON::parse(frame).ok()?;
@@ -126,7 +127,7 @@ impl Body {
     }
 }
 
-/// Returns the frame of `message` with `data`.
+/// Returns the frame of the message with the name `message`. `data` is the only element of its `data` array.
 #[must_use]
 pub fn frame(message: &str, data: &JsValue) -> String {
     let frame = Body::new().set("message", Some(message)).set("data", Some(Array::of1(data)));
@@ -194,7 +195,7 @@ fn call_body(call: &CallMessage) -> Body {
 }
 
 fn answer_body(answer: &Answer) -> Body {
-    // Both flags are constants in the stock SDK, too.
+    // `hasVideo` and `hasAudio` are always true, as in the stock SDK.
     Body::call(&answer.call_id)
         .set("incoming", Some(true))
         .set("hasVideo", Some(true))

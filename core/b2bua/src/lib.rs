@@ -1,6 +1,8 @@
-//! The call model: logins, registrations, routing, answers and bridges.
+//! The back-to-back user agent (B2BUA) between browsers and SIP endpoints: client sessions, registrations, routing,
+//! offer/answer and bridges.
 //!
-//! [`relay::Relay`] is the machine of one shard: sessions, registrar and routing. [`call::Call`] is one call in it.
+//! [`relay::Relay`] is the state machine of one relay: sessions, registrar and routing. [`call::Call`] is one of its
+//! calls.
 #![forbid(unsafe_code)]
 
 pub mod address;

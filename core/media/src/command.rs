@@ -8,7 +8,7 @@
 //!
 //! The sequence is the same for all legs. The transport of a leg ([`LocalTransport`], [`RemoteTransport`]) is either WebRTC
 //! (ICE-lite, DTLS-SRTP, all media sections bundled on the worker's port) or RTP (a port pair per media section, plain or
-//! with SDES keys). A browser is described once ([`WebRtcEndpoint`]).
+//! with SDES keys). The description of a browser is set once and never replaced ([`WebRtcEndpoint`]).
 
 mod report;
 mod rtp;

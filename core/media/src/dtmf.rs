@@ -1,8 +1,8 @@
 //! telephone-event (RFC 4733): parsing events and sending digits.
 //!
 //! ```text
-//!        enqueue                 every 20 ms, 100 ms long        3 times, marked as end
-//! Idle ──────────▶ Event(digit) ──────────────────────▶ Ending ─────────────────▶ Gap 50 ms ──▶ Idle or next Event
+//!        enqueue            5 packets, one every 20 ms; the last one, with the E bit, 3 times       50 ms
+//! Idle ──────────▶ Event ──────────────────────────────────────────────────────────────────▶ Gap ───────▶ Idle
 //! ```
 
 mod received;
@@ -82,7 +82,7 @@ impl Player {
         self.queue.extend(digits.chars().filter_map(event_of).take(room));
     }
 
-    /// Whether digits are being sent, so that other audio must wait.
+    /// Whether digits are queued or being sent. Packets of other sources are dropped meanwhile.
     #[must_use]
     pub fn is_playing(&self) -> bool {
         !matches!(self.state, State::Idle) || !self.queue.is_empty()
@@ -98,7 +98,7 @@ impl Player {
         }
     }
 
-    /// Returns the next packet that is due; its duration counts in units of `rate`.
+    /// Returns the next packet that is due. Its duration is in timestamp units of the clock rate `rate`.
     pub fn poll(&mut self, rate: u32, now: Time) -> Option<EventPacket> {
         loop {
             match self.state {
@@ -115,7 +115,8 @@ impl Player {
                     self.state = if sent >= STEPS + END_PACKETS - 1 {
                         State::Gap { until: now + GAP }
                     } else {
-                        // The end packets are sent without delay: a loss of three in a row is rare (RFC 4733 §2.5.1.4).
+                        // RFC 4733 §2.5.1.4 recommends the update interval between the three end packets. They are sent
+                        // without delay, because the loss of three packets in a row is rare.
                         State::Event { event, sent, due: if ends { due } else { due + STEP } }
                     };
                     let [d0, d1] = duration.to_be_bytes();

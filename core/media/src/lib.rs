@@ -39,8 +39,8 @@ pub fn fuzz_rtp(data: &[u8]) {
     }
 }
 
-/// Feeds arbitrary datagrams, plain and with SRTP keys, to the RTP session of a SIP peer. The first octet of each
-/// datagram encodes its length, its source address and its destination port.
+/// Feeds arbitrary datagrams to an RTP session of a SIP peer, first without and then with SRTP keys. An octet before
+/// each datagram encodes its length, its source port and whether it is RTP or RTCP.
 pub fn fuzz_rtp_session(data: &[u8]) {
     transport::rtp::fuzz(data);
 }

@@ -1,10 +1,12 @@
-//! Allocation of RTP port pairs for SIP legs: pairs are reserved at the worker, taken by a call, and rest after it.
+//! Allocation of RTP port pairs for SIP legs: the worker binds pairs in advance, a call takes them, and they are not
+//! reused until a rest time has passed.
 //!
 //! ```text
 //!        to_reserve             reserved                take               give_back              rest is over
 //! free ─────────────▶ reserving ────────▶ reserved ──────────────▶ taken ────────────▶ resting ──────────────▶ free
-//!   │                     └── in use by another program ────────────────────────────────▶ ▲          ▲
-//!   └──────────── take, when no pair is reserved ──────────────────▶ taken               └──────────┘
+//!   │                     │                                          ▲
+//!   └─────────────────────┼── take, when no pair is reserved ────────┘                            rest is over
+//!                         └── in use by another program ─────────────────────────────▶ in_use ───────────────▶ free
 //! ```
 //!
 //! A reserved pair is already bound, so that no description names a port that another program uses. Pairs are taken in

@@ -1,4 +1,4 @@
-//! The representation of calls in JSON.
+//! The JSON representation of calls in the REST API.
 
 use super::directory::CallEntry;
 use crate::timestamp::rfc3339;
@@ -15,7 +15,7 @@ pub(super) struct CallJson {
     id: String,
     state: CallStateJson,
     scheme: SchemeJson,
-    /// The codecs when the call was answered.
+    /// The codecs in use when the call was answered.
     codecs: Vec<String>,
     /// The time when it was placed, in the form of RFC 3339.
     placed_at: String,
@@ -68,7 +68,7 @@ pub(super) struct ParticipantJson {
     incoming: bool,
 }
 
-/// The part of a participant in a call.
+/// The role of a participant in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum RoleJson {

@@ -36,7 +36,7 @@ impl Default for ApiSettings {
     }
 }
 
-/// Adds a token. Errors do not contain the value, which may be a token by mistake.
+/// Adds a token. Errors do not contain the value, because it may be a token in plain text instead of a hash.
 pub(super) fn token(settings: &mut ApiSettings, name: &str, given: &Given) -> Result<(), String> {
     token_name(name)?;
     let entry = given.one()?.parse::<TokenEntry>().map_err(|problem| format!("`tokens.{name}`: {problem}"))?;

@@ -1,4 +1,4 @@
-//! Requests of the REST API to the plane, and the events for its directory of calls.
+//! Interface between the REST API and the signaling plane: requests of the API, and events for its directory of calls.
 
 use crate::api::directory::CallDirectory;
 use crate::api::feed::EventFeed;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// A request to the plane. It is dropped if its sender no longer waits for the response when its turn comes.
+/// A request to the plane. If its sender no longer waits for the response, the request is dropped instead of executed.
 #[derive(Debug)]
 pub enum PlaneRequest {
     /// Execute a command.
@@ -59,7 +59,7 @@ impl ApiSide {
         Self { last_request: 0, waiting: BTreeMap::new(), directory, feed }
     }
 
-    /// Returns the input for a request, if it needs one.
+    /// Handles a request: returns the input for a command, or executes a view.
     pub(super) fn take(&mut self, request: PlaneRequest, relay: &Relay) -> Option<Input> {
         match request {
             PlaneRequest::Command(_, reply) if reply.is_closed() => None,

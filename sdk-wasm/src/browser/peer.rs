@@ -87,7 +87,7 @@ impl Peer {
         }
     }
 
-    /// Returns the browser's object.
+    /// Returns the wrapped `RTCPeerConnection`.
     pub(crate) const fn native(&self) -> &RtcPeerConnection {
         &self.connection.native
     }

@@ -24,7 +24,7 @@ const DURATION: u16 = 160;
 const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
 <picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
 
-/// Returns the digits in the body of an INFO; none if it contains none.
+/// Returns the digit in the body of an INFO; `None` if it contains no valid one.
 #[must_use]
 pub fn digits_of(body: &Body) -> Option<String> {
     let text = String::from_utf8_lossy(&body.octets);
@@ -68,7 +68,7 @@ fn has_telephone_event(leg: &Leg) -> bool {
 }
 
 impl Established {
-    /// Sends the digits of a browser.
+    /// Sends digits to the other side by command of a browser or the application.
     pub(super) fn send_dtmf(&self, leg: LegKey, method: DtmfMethod, digits: &str, cx: &mut Context) {
         let Some(other) = self.other_leg(leg) else { return };
         let to = other.participant.leg;
@@ -94,7 +94,8 @@ impl Established {
         }
     }
 
-    /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event.
+    /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event;
+    /// any other peer receives it in an INFO.
     pub(super) fn digit_received(&self, leg: LegKey, digit: char, cx: &mut Context) {
         let Some(other) = self.other_leg(leg) else { return };
         match other.participant.peer().filter(|_| !has_telephone_event(other)) {

@@ -1,4 +1,5 @@
-//! Early media: media of the callees before the call is answered, and changes of these by callee or caller.
+//! Early media: media that callees send before the call is answered, and offers in UPDATE requests that change them
+//! (RFC 3311).
 
 use super::CallEvent;
 use super::context::Context;
@@ -16,7 +17,7 @@ use offhook_sdp::section::Section;
 use offhook_sdp::sip::SipDescription;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
-/// The status of a callee that is being alerted (RFC 3261 §21.1.2).
+/// The status of the response of a callee that is being alerted (RFC 3261 §21.1.2).
 pub(super) const RINGING: u16 = 180;
 const SESSION_PROGRESS: u16 = 183;
 
@@ -51,7 +52,8 @@ impl Ringing {
         if let (Some(sdp), Some(peer)) = (&sdp, fork.participant.peer_mut()) {
             peer.store_early(branch, sdp);
         }
-        // A browser accepts one answer only: with several callees, it waits for the one that answers the call.
+        // The caller receives one answer only, since a browser does not accept another one. With several callees, it is
+        // that of the callee that answers the call.
         if let Some(sdp) = sdp.filter(|_| is_alone && self.caller.offer.is_some())
             && self.connect_early_media(leg, status, &sdp, cx)
         {
@@ -106,7 +108,7 @@ impl Ringing {
         offer.respond(invite, answer, cx);
     }
 
-    /// Answers an offer of the caller, within the early media that it receives.
+    /// Answers an offer of the caller with media that match the early media of the callee.
     fn answer_caller_offer(&mut self, offer: &IncomingOffer, cx: &mut Context) -> Result<String, u16> {
         let (description, _) = offer.update()?;
         let Caller { participant, alerting: Alerting::EarlyMedia(early), .. } = &mut self.caller else {
@@ -119,8 +121,9 @@ impl Ringing {
     }
 }
 
-/// Answers an offer of an alerted callee, within the answer to the caller or, if the caller receives no early media,
-/// within the relay's offer. `early` are the early media of a caller, which is a browser or not.
+/// Answers an offer of an alerted callee. The answer is limited to the media in the answer to the caller or, if the
+/// caller receives no early media, to those in the relay's offer. `early` contains the early media of the caller, and
+/// whether the caller is a browser.
 pub(super) fn change_fork(
     forking: &mut Forking,
     offer: &IncomingOffer,
@@ -129,7 +132,7 @@ pub(super) fn change_fork(
 ) -> Result<String, u16> {
     let (description, sdp) = offer.update()?;
     let fork = forking.get_mut(offer.leg).ok_or(NOT_ACCEPTABLE_HERE)?;
-    // One set of descriptions applies to all branches, whose answers to the INVITE are still to come.
+    // The relay has the same description in all branches, so that it cannot change the media of one branch only.
     if fork.participant.peer().is_some_and(Peer::is_forked) {
         return Err(NOT_ACCEPTABLE_HERE);
     }
@@ -137,7 +140,8 @@ pub(super) fn change_fork(
     let other = early.as_ref().map_or(&fork.offered, |(early, _)| &early.answered).clone();
     let before = fork.participant.clone();
     let (text, streams, connect) = cx.maker.answer_change(&mut fork.participant, &other, description)?;
-    // A browser keeps its codec (RFC 3261 §14.2).
+    // The codec of a browser cannot change before the call is answered, so that an offer without it is rejected with
+    // 488 (RFC 3261 §14.2).
     if is_browser && !CONVERSIONS.legs(&other, &streams).is_delivered_where_requested() {
         fork.participant = before;
         return Err(NOT_ACCEPTABLE_HERE);

@@ -1,4 +1,4 @@
-//! The state of an established call: two legs, and what they do with one another.
+//! The state of an established call: its two legs, a transfer of one participant by the other, and direct media.
 
 use super::context::Context;
 use super::direct::DirectState;
@@ -36,7 +36,7 @@ pub(super) enum Handover {
 }
 
 impl Established {
-    /// Creates the state, which sets the media of the call.
+    /// Creates the state, and updates whether the call has video.
     pub(super) fn new(legs: PerLeg<Leg>, cx: &mut Context) -> Box<Self> {
         cx.set_media(&legs.a.streams);
         Box::new(Self { legs, handover: None, looped: None, direct: DirectState::Off })
@@ -117,8 +117,8 @@ impl Established {
         self.participants_mut().find(|participant| participant.leg == leg)?.peer_mut()
     }
 
-    /// Handles the hang-up of a participant, or the end of a target of a transfer: by command, by SIP or because it was
-    /// lost.
+    /// Handles the end of a participant, or of a target of a transfer. The cause is a command, a SIP message or the
+    /// loss of the client session.
     pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         let Some(side) = self.side(leg) else {

@@ -30,12 +30,12 @@ impl Hold {
         self.is_holding
     }
 
-    /// Returns the remote hold that this side was informed of.
+    /// Returns whether this side is on remote hold, as far as it has been informed.
     pub(super) const fn is_notified(self) -> bool {
         self.is_notified
     }
 
-    /// Stores the remote hold in an offer of the relay to this side.
+    /// Stores whether the relay's offer to this side puts it on hold.
     pub(super) const fn offered(&mut self, held: bool) {
         self.is_offered = held;
     }
@@ -45,7 +45,7 @@ impl Hold {
         self.is_notified = self.is_offered;
     }
 
-    /// Stores the remote hold in the relay's answer to an offer of this side.
+    /// Stores whether the relay's answer to an offer of this side puts it on hold.
     pub(super) const fn answered(&mut self, held: bool) {
         self.is_notified = held;
     }
@@ -82,7 +82,7 @@ impl Established {
         self.is_hold_commanded(side) || is_peer && is_on_hold()
     }
 
-    /// Starts or ends the hold of the other side by a browser.
+    /// Starts or ends a hold by command: the participant of `leg` holds the other side.
     pub(super) fn hold(&mut self, leg: LegKey, hold: bool, cx: &mut Context) {
         let Some(side) = self.side(leg) else { return };
         self.legs.get_mut(side).hold.is_holding = hold;
@@ -95,7 +95,7 @@ impl Established {
         }
     }
 
-    /// Reports remote holds that began or ended.
+    /// Reports to browsers that a remote hold has begun or ended.
     pub(super) fn notify_hold(&mut self, cx: &mut Context) {
         for side in [LegId::A, LegId::B] {
             let held = self.is_holding(side.other());
@@ -106,13 +106,14 @@ impl Established {
         }
     }
 
-    /// Updates the bridge to the holds of both sides.
+    /// Bridges the legs, or removes the bridge while one side holds the other by command.
     pub(super) fn update_bridge(&self, cx: &mut Context) {
         let (a, b) = (self.key(LegId::A), self.key(LegId::B));
         cx.media([if self.has_hold() { Command::Unbridge { leg: a } } else { Command::Bridge { a, b } }]);
     }
 
-    /// Returns to the hold that the SIP endpoint at the other side has accepted, after it refused a change.
+    /// Reverts the hold of a side after the SIP endpoint at the other side has rejected its change. The hold that this
+    /// endpoint accepted before applies again.
     pub(super) const fn revert_hold(&mut self, side: LegId) {
         let accepted = self.legs.get(side.other()).hold.is_notified;
         self.legs.get_mut(side).hold.is_holding = accepted;
@@ -142,7 +143,8 @@ impl Established {
         }
     }
 
-    /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.
+    /// Repeats the state of the call to `holder`, if the leg that has left did not answer the offer with the holder's
+    /// hold.
     pub(super) fn repeat_status_after_hold(&self, left: &Leg, holder: LegId, cx: &mut Context) {
         let pending = left.participant.peer().and_then(|peer| peer.pending());
         if pending.is_some_and(|pending| pending.purpose == Purpose::Hold) {
@@ -152,8 +154,8 @@ impl Established {
 }
 
 impl HandedOver {
-    /// Applies the hold of the transferee to the target that is not there yet: the target receives no media until the
-    /// hold ends.
+    /// Starts or ends a hold of the transferee before a target has answered. While the hold lasts, the transferee is
+    /// not bridged to the early media of the target.
     pub(super) fn hold(&mut self, leg: LegKey, hold: bool, cx: &mut Context) {
         if !self.is_transferee(leg) {
             return;

@@ -1,4 +1,4 @@
-//! Offers and answers of the relay to each leg, for browsers and SIP endpoints alike.
+//! SDP offer/answer of the relay with each leg, a browser or a SIP endpoint (RFC 3264).
 
 mod browser;
 
@@ -65,8 +65,8 @@ impl LegMaker {
         LegSecrets { ice, first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1 }
     }
 
-    /// Returns the sections of an offer to `to` on behalf of `from`, which offers (or has negotiated) `media`; none: a
-    /// caller without an offer.
+    /// Returns the sections of an offer to `to` on behalf of `from`. `media` are the sections that `from` has offered
+    /// or negotiated; `None` if the caller made no offer.
     fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
         let codecs = &self.side.codecs;
         match (from, media, to) {
@@ -132,8 +132,8 @@ impl LegMaker {
         }
     }
 
-    /// Matches the caller's offer with a fork's answer. For a caller that has been answered already, or made no offer,
-    /// only the fork's streams count.
+    /// Matches the caller's offer with a fork's answer. If the caller has been answered already, or made no offer, only
+    /// the streams of the fork are determined.
     pub(super) fn settle(caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.participant.side, parsed) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_callee(fork, parsed),
@@ -183,7 +183,7 @@ impl LegMaker {
 }
 
 impl ForkAnswer {
-    /// Returns the media of a side, with the format that it sends first.
+    /// Returns the sections of the answer. The first format of each section is the one that the answerer sends.
     fn sent(&self, offered: &[Section]) -> Cow<'_, [Section]> {
         match self {
             Self::Browser(parsed) => in_offered_order(offered, parsed.sections()).into(),
@@ -199,7 +199,7 @@ pub(super) const fn end_reason(error: NegotiationError) -> EndReason {
     }
 }
 
-/// Returns the end of the call for the end of a SIP leg that was `answered` or not.
+/// Returns the end of the call that results from the end of a SIP leg. `answered` states whether the leg was answered.
 pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     match cause {
         // RFC 3326 §2: another endpoint answered the call.
@@ -220,7 +220,7 @@ pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     }
 }
 
-/// Returns the meaning of a final response to a request that is not the relay's own.
+/// Returns the end that corresponds to a final response that a peer reported in a NOTIFY (RFC 3515 §2.4.5).
 pub(super) fn end_of_status(status: u16) -> End {
     End { reason: reason_of(status), status_line: Some((status, String::new())) }
 }

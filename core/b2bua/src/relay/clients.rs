@@ -1,7 +1,7 @@
 //! The WebSockets and the client sessions, with their indexes.
 //!
-//! A socket has at most one session, and a session is online on at most one socket. Both directions, the sessions of
-//! each login and the valid tokens are changed together.
+//! A socket has at most one session, and a session is online on at most one socket. The references between sockets and
+//! sessions, the index by login and the index by token are changed together.
 
 use super::ringing::ring_limit;
 use crate::call::SessionId;
@@ -61,7 +61,7 @@ enum Attachment {
 pub(super) enum Scheme {
     /// The relay.
     Local,
-    /// The server of an account that the operator assigned to the login, which is a local login as well.
+    /// The SIP server of the account that the operator assigned to the login. The login is also a local one.
     Configured(AccountId),
     /// The server that the page named; the login is valid only there.
     Page(AccountId),
@@ -86,7 +86,8 @@ pub(super) struct Session {
     refused_server: Option<String>,
     /// Its browser was informed of the registration, or requested none.
     pub(super) is_informed: bool,
-    /// Its `connection` message without the password; `auth_token` is the session's, `offhook` the negotiated features.
+    /// Its `connection` message without the password. In it, `auth_token` is the newest token of the session, and
+    /// `offhook` contains the negotiated features.
     hello: ConnectionMessage,
     /// The token that its page used last, which is valid until the page shows that it has received the next one.
     used_token: Option<String>,
@@ -99,7 +100,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Returns the login that limits count: a local login, or the address of record at the server that the page named.
+    /// Returns the login to which the limits per login apply: a local login, or the address of record at the server
+    /// that the page named.
     pub(super) const fn login(&self) -> Option<&LoginName> {
         self.login.as_ref()
     }
@@ -108,7 +110,7 @@ impl Session {
         self.scheme
     }
 
-    /// Returns the SIP server that its page named and may not use, so that the relay routes its calls.
+    /// Returns the SIP server that its page requested but may not use. The relay routes its calls instead.
     pub(super) fn refused_server(&self) -> Option<&str> {
         self.refused_server.as_deref()
     }
@@ -190,7 +192,7 @@ impl Clients {
         self.sockets.insert(connection, socket);
     }
 
-    /// Removes a socket whose session was removed, or is online elsewhere.
+    /// Removes a socket whose session was removed, or is online on another socket.
     pub(super) fn remove_socket(&mut self, connection: ConnectionId) {
         self.sockets.remove(&connection);
     }
@@ -324,7 +326,7 @@ impl Clients {
         self.by_token.get(token).copied()
     }
 
-    /// Gives a session another token. The one that its page has used stays valid until [`Self::confirm_token`].
+    /// Assigns a new token to a session. The token that its page has used stays valid until [`Self::confirm_token`].
     pub(super) fn renew_token(&mut self, id: SessionId, token: String, used: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let known = [session.hello.auth_token.replace(token.clone()), session.used_token.replace(used.to_owned())];
@@ -334,7 +336,7 @@ impl Clients {
         self.by_token.insert(token, id);
     }
 
-    /// Revokes the token that the page of this socket has used, since it has received the next one.
+    /// Revokes the token that the page of this socket has used, because the page has received the next token.
     pub(super) fn confirm_token(&mut self, connection: ConnectionId) {
         let session = self.session_at(connection).and_then(|id| self.sessions.get_mut(&id));
         if let Some(used) = session.and_then(|session| session.used_token.take()) {
@@ -347,7 +349,7 @@ impl Clients {
         self.by_login.get(login).into_iter().flatten().copied()
     }
 
-    /// Returns the oldest session of a login whose browser is not connected.
+    /// Returns the oldest of those sessions of a login that are not online.
     pub(super) fn first_away(&self, login: &LoginName) -> Option<SessionId> {
         self.of_login(login).find(|id| !self.is_online(*id))
     }

@@ -1,5 +1,5 @@
-//! A relay whose SIP user agent is outside of it: the caller executes the commands for the user agent and passes its
-//! events.
+//! Interface of a [`Relay`] without a SIP user agent of its own: the embedding program executes the commands for the
+//! user agent and passes its events to the relay.
 
 use super::Relay;
 use super::clients::Clients;
@@ -18,8 +18,8 @@ impl Relay {
         self.commands.pop_front()
     }
 
-    /// Returns whether nothing of earlier sessions and calls is left: no socket, account, call, leg, index entry or port, and
-    /// no event that waits for an address.
+    /// Returns whether nothing of earlier sessions and calls is left: no socket, account, call, leg, index entry or
+    /// port, no event that waits for a host name to be resolved, and no open routing question.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()

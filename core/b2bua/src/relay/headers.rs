@@ -1,4 +1,5 @@
-//! Header fields that a page adds to an INVITE, and header fields of the relay's own.
+//! Additional SIP header fields of INVITEs: those that a page supplies in `sipHeaders`, and the relay's own
+//! `Offhook-` header fields.
 
 use crate::call::JsonText;
 use offhook_signaling::message::Json;
@@ -13,7 +14,8 @@ const MAX_HEADERS: usize = 32;
 /// The maximum length of a header field, in octets.
 const MAX_LENGTH: usize = 1024;
 
-/// Header fields that the user agent or the relay sets; they include all compact forms (RFC 3261 §7.3.3).
+/// Header fields that the user agent or the relay sets, in lower case. Compact forms (RFC 3261 §7.3.3) are not listed,
+/// because a page cannot set any header field whose name has one letter.
 const RESERVED: [&str; 55] = [
     "accept",
     "accept-contact",
@@ -81,7 +83,7 @@ pub(super) fn of_page(lines: &[String]) -> (Vec<(String, String)>, bool) {
             continue;
         };
         if name.eq_ignore_ascii_case("privacy") {
-            // RFC 3323 §4.2
+            // These values request privacy; `none` and `critical` do not (RFC 3323 §4.2, RFC 3325 §9.3).
             anonymous |= value.split(';').any(|word| matches!(word.trim(), "id" | "user" | "header" | "session"));
         }
         if is_allowed(name) && line.len() <= MAX_LENGTH && !value.chars().any(char::is_control) {
@@ -97,7 +99,7 @@ fn is_allowed(name: &str) -> bool {
     is_token && name.len() > 1 && !lower.starts_with("offhook-") && !RESERVED.contains(&lower.as_str())
 }
 
-/// Returns the `custom` value of a page as a header field; none if it is too long.
+/// Returns the `custom` value of a page as a header field; `None` if it is too long or contains control characters.
 pub(super) fn custom(custom: Option<&JsonText>) -> Option<(String, String)> {
     let text = custom?.0.as_str();
     let is_line = text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);

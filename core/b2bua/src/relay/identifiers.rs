@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The bits of an identifier that count; the higher ones are the number of the node.
+/// The number of low-order bits of an identifier that contain the counter. The higher bits contain the node number.
 const COUNTER_BITS: u32 = 48;
 
 /// Mints all identifiers of one relay. They are unique among the nodes of a cluster, and nothing depends on their

@@ -14,7 +14,7 @@ use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
 pub(super) struct PageAccount {
     /// The account; its `contact_user` is not generated yet.
     pub(super) settings: Account,
-    /// The server of calls without a host.
+    /// The server for calls whose destination contains no host.
     pub(super) domain: Server,
     /// The account is in the operator's configuration.
     pub(super) is_configured: bool,
@@ -25,7 +25,7 @@ pub(super) struct PageAccount {
 pub(super) enum Asked {
     /// None: the relay routes its calls.
     None,
-    /// A server that pages may not name, by its host: as if none were requested.
+    /// The host of a server that pages may not use. The relay routes the calls, as without a request.
     Refused(String),
     /// This account.
     Account(Box<PageAccount>),
@@ -62,10 +62,12 @@ impl Named {
         Ok(named)
     }
 
-    /// Returns the servers that requests may be sent to. A domain behind an outbound proxy is located by the proxy.
+    /// Returns the servers to which requests may be sent. A domain behind an outbound proxy is not one of them, because
+    /// the proxy locates it.
     fn next_hops(&self) -> impl Iterator<Item = &Server> {
         let first = self.outbound.as_ref().or(self.domain.as_ref());
-        // An outbound proxy that is the domain's own server adds no route: requests go to the domain's port.
+        // If domain and outbound proxy are the same host, no Route is added and requests are sent to the domain's port.
+        // The domain must then be permitted as well.
         let same = self.domain.as_ref().filter(|domain| self.outbound.as_ref().is_some_and(|o| o.host == domain.host));
         first.into_iter().chain(same).chain(&self.further)
     }
@@ -124,7 +126,7 @@ pub(super) fn page_account(
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
 }
 
-/// Returns the host that `options` name and pages may not use.
+/// Returns the host of the first server in `options` that pages may not use.
 pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
     let named = Named::read(options).ok()?;
     let may_reach = |server: &&Server| {
@@ -168,7 +170,7 @@ pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &
     [domain.as_ref(), named.outbound.as_ref()].into_iter().flatten().any(|server| is_own(server) && is_meant(server))
 }
 
-/// Returns the host of calls without one, for an account in the operator's configuration.
+/// Returns the server for calls whose destination contains no host, for an account in the operator's configuration.
 pub(super) fn domain_of(account: &Account) -> Option<Server> {
     account.registrar.as_ref().or(account.identity.uri.as_sip()).map(Server::of_uri)
 }

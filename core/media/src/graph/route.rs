@@ -1,4 +1,4 @@
-//! Maps a source to a sink: payload types by codec, header extensions by URI.
+//! Route of RTP packets from a source to a sink: maps payload types by codec and header extensions by URI.
 
 use super::{MediaStage, StageFactory};
 use crate::command::LegKey;
@@ -6,7 +6,7 @@ use crate::rtp::extension::MID;
 use offhook_sdp::codec::{MediaKind, Payload};
 use offhook_sdp::webrtc::Section;
 
-/// The payload type that no codec has.
+/// Table entry for a payload type that is not forwarded.
 const NO_PAYLOAD: u8 = u8::MAX;
 
 /// The path from a source, which is an incoming stream, to a sink, which is an outgoing stream.
@@ -96,8 +96,8 @@ impl Route {
     }
 }
 
-/// For each section of `receiver`, the route from the section of `sender` with the same position among the sections of
-/// its kind that are not rejected.
+/// Returns one entry per section of `receiver`: the route from the corresponding section of `sender`. Sections of the
+/// same kind correspond by position; rejected sections are not counted and have no route.
 #[must_use]
 pub fn routes(
     from: LegKey,

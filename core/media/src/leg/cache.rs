@@ -1,9 +1,9 @@
 //! Cache of recently sent video packets, for answering a NACK without a retransmission by the source (RFC 4585 §6.2.1).
 
-/// About two seconds of high-quality video.
+/// The number of stored packets, which is about two seconds of high-quality video.
 const KEPT: usize = 512;
 
-/// A ring buffer of unprotected packets, by outgoing sequence number.
+/// A ring buffer of packets before SRTP protection, indexed by outgoing sequence number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cache {
     slots: Vec<(u16, Vec<u8>)>,

@@ -21,7 +21,7 @@ use offhook_clock::Time;
 use offhook_sdp::codec::MediaKind;
 use std::net::SocketAddr;
 
-/// The most SSRCs of one peer that are distinguished.
+/// The maximum number of sources (SSRCs) of one peer that are stored.
 pub(super) const MAX_SOURCES: usize = 32;
 /// The most header extensions that are forwarded in one packet.
 const MAX_ELEMENTS: usize = 16;
@@ -38,7 +38,7 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// The source with this SSRC.
+    /// Returns the identifier of the source with this SSRC in this session.
     pub(crate) fn source(self, ssrc: u32) -> SourceId {
         SourceId::new(self.session, ssrc)
     }
@@ -75,7 +75,7 @@ impl Leg {
             return None;
         };
         let opened = self.transport.open_rtp(arrival, packet, &header, &self.streams, now);
-        // A packet on probation is not forwarded, but counts as a sign of life.
+        // A packet on probation is not forwarded, but it restarts the timeout for a silent peer.
         if matches!(opened, Ok(_) | Err(PacketRejection::OnProbation)) {
             self.last_received = now;
         }
@@ -127,8 +127,9 @@ impl Leg {
         Some(accepted)
     }
 
-    /// The stream of a packet and its source there. The stream is found by session; if the sections are
-    /// bundled, by SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
+    /// Returns the stream and the source of a packet. A known SSRC determines the stream. For an unknown SSRC, the RTP
+    /// session determines it. If the sections are bundled, the MID header extension does, or else the payload type (RFC
+    /// 8843 §9.2).
     fn stream_of(&mut self, arrival: Arrival, header: &Header, packet: &[u8]) -> Option<(usize, SourceId)> {
         let id = arrival.source(header.ssrc);
         if let Some(source) = self.sources.get(id) {
@@ -139,7 +140,7 @@ impl Leg {
         stream.filter(|_| self.make_room()).map(|stream| (stream, id))
     }
 
-    /// The stream of a packet with an unknown SSRC.
+    /// Returns the stream of a packet with an unknown SSRC in a bundle.
     fn bundled_stream(&self, header: &Header, packet: &[u8]) -> Option<usize> {
         let named = header.elements(packet).find_map(|(id, mid)| {
             self.streams.iter().position(|stream| {
@@ -154,8 +155,8 @@ impl Leg {
         named.or_else(|| self.streams.iter().position(takes))
     }
 
-    /// Whether there is room for one more source. The source that was received least recently is removed if needed,
-    /// unless the peer keeps its SSRCs.
+    /// Returns whether one more source can be stored. If the maximum is reached, the source that was received or
+    /// announced least recently is removed, unless the peer keeps the SSRCs that it announced.
     pub(super) fn make_room(&mut self) -> bool {
         if self.sources.len() < MAX_SOURCES {
             return true;
@@ -167,7 +168,7 @@ impl Leg {
         oldest.is_some_and(|oldest| self.remove_source(oldest))
     }
 
-    /// Sends a packet of a leg on another worker.
+    /// Sends a packet that was received by a leg of another worker.
     pub(crate) fn forward_across(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
         let is_sink = |stream: &MediaStream| stream.is_sink_of(from, accepted.stream);
         match self.streams.iter().position(is_sink) {
@@ -176,7 +177,7 @@ impl Leg {
         }
     }
 
-    /// Sends a packet of a source in one of its streams.
+    /// Sends a received packet in the stream at `index`, if that stream is a sink of the packet's stream.
     pub(crate) fn forward(
         &mut self,
         (from, index): (LegKey, usize),
@@ -247,7 +248,7 @@ impl Leg {
         }
     }
 
-    /// Retransmits cached packets; returns the source's sequence numbers of those that are not cached.
+    /// Retransmits cached packets. Returns the sequence numbers of the other packets, as used by their source.
     pub(super) fn resend(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, io: &mut Io) -> Vec<u16> {
         let mut missing = Vec::new();
         let found = self.streams.iter().enumerate().find(|(_, stream)| stream.negotiated.local_ssrc == ssrc);
@@ -289,7 +290,8 @@ fn rewritten(
     let is_video = stream.is_video();
     let route = stream.route.as_mut()?;
     let Some(payload_type) = route.payload(incoming.payload_type) else {
-        // For example comfort noise: the receiver must not detect a loss.
+        // The receiver does not support this payload type, for example comfort noise. Its sequence number is skipped,
+        // so that the receiver does not detect a loss.
         if stream.negotiated.remote.kind == MediaKind::Audio {
             stream.rewriter.skip(place.source, place.sequence);
         }
@@ -298,8 +300,8 @@ fn rewritten(
     let place = stream.rewriter.place(&place, now)?;
     let mut header = Header::new(payload_type, place.sequence, place.timestamp, stream.negotiated.local_ssrc);
     header.padding = incoming.padding;
-    // A receiver may resynchronize here (RFC 3551 §4.1). In video the marker ends a frame and is set by the sender
-    // only.
+    // In audio, the marker permits the receiver to adjust its playout delay (RFC 3551 §4.1), so it is also set when the
+    // source changes. In video, it marks the end of a frame and is set by the sender only.
     header.marker = incoming.marker || (place.switched && !is_video);
     if incoming.extension.is_some() || route.mid().is_some() {
         write_with_elements(&mut header, route, incoming, packet, out);

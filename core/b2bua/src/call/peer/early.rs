@@ -1,4 +1,4 @@
-//! Descriptions in the early dialogs of an outbound INVITE.
+//! Session descriptions (SDP) that a peer sends in the early dialogs of an outbound INVITE.
 
 use offhook_sip::user_agent::io::Branch;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ const MAX_BRANCHES: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EarlyDescriptions {
     by_branch: BTreeMap<Branch, String>,
-    /// The description that is in force as an offer of the peer, which the relay answered (RFC 3311).
+    /// The latest offer of the peer in an UPDATE (RFC 3311) that the relay answered, until an answer replaces it.
     changed: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl EarlyDescriptions {
         }
     }
 
-    /// Stores another description of an early dialog, which the relay has answered.
+    /// Stores an offer that the peer sent in an early dialog and that the relay has answered.
     pub(super) fn change(&mut self, branch: Branch, text: &str) {
         self.store(branch, text);
         self.changed = Some(text.to_owned());
@@ -34,7 +34,7 @@ impl EarlyDescriptions {
         self.changed.as_deref() == Some(text)
     }
 
-    /// Handles the answer of the peer with another description than the one in force.
+    /// Removes the answered offer after an answer of the peer has replaced it.
     pub(super) fn forget_change(&mut self) {
         self.changed = None;
     }
@@ -44,7 +44,7 @@ impl EarlyDescriptions {
         self.by_branch.len() > 1
     }
 
-    /// Returns the latest description.
+    /// Returns the description of the newest early dialog that has one.
     pub(super) fn latest(&self) -> Option<&str> {
         self.by_branch.last_key_value().map(|(_, text)| text.as_str())
     }
