@@ -1,4 +1,5 @@
-//! Addresses of callers and callees, in the notations of pages, operators and SIP (RFC 3261 §19.1, §25.1).
+//! Addresses of callers and callees: names, numbers and URIs, as browsers' pages, the configuration and SIP messages
+//! contain them (RFC 3261 §19.1, §25.1).
 
 mod server;
 
@@ -9,11 +10,12 @@ use core::fmt;
 use offhook_sip::message::{Host, SipUri, TelUri, Uri, unescaped};
 use serde::{Deserialize, Serialize};
 
-/// Longest address of a page that is called at a SIP server, and longest text that is kept of any address, in octets.
+/// The maximum length, in octets, of an address that a page can call at a SIP server, and of the text that is stored of
+/// any address.
 const MAX_ADDRESS: usize = 512;
 
-/// Returns the beginning of a name that is shown to participants. Calls, records and events keep copies of it, so that a
-/// peer must not choose its length.
+/// Returns at most the first 512 octets of a name that is shown to participants. Calls, records and events store copies
+/// of it, so its length must not be under a peer's control.
 #[must_use]
 pub fn shortened(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_ADDRESS)).unwrap_or(name)
@@ -22,7 +24,7 @@ pub fn shortened(name: &str) -> &str {
 /// The address of a caller or callee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
-    /// The text that participants are shown.
+    /// The text shown to participants.
     text: String,
     login: LoginName,
     form: Form,
@@ -60,7 +62,7 @@ impl Address {
         Self { text: shortened(&login.0).to_owned(), form: Form::User(login.0.clone()), login }
     }
 
-    /// Creates the address of a user of another host, which is shown with the host.
+    /// Creates the address of a user of another host. Its text contains the host.
     #[must_use]
     pub fn of_foreign(login: LoginName, host: &Host) -> Self {
         let text = shortened(&format!("{}@{}", login.0, host.bare())).to_owned();
@@ -82,8 +84,8 @@ impl Address {
         }
     }
 
-    /// Returns the URI to call through a SIP server, with the server's `domain` for a name or number. Returns none if
-    /// the address is not valid there.
+    /// Returns the URI to call through a SIP server. The host of a name or number is the server's `domain`. Returns
+    /// `None` if the address is not valid at a SIP server.
     #[must_use]
     pub fn uri_at(&self, domain: &Server) -> Option<SipUri> {
         match &self.form {
@@ -94,7 +96,7 @@ impl Address {
     }
 }
 
-/// Shows the address as it was written.
+/// Writes the text shown to participants: the address as it was received, shortened if it is too long.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -128,7 +130,7 @@ fn login_of_sip(uri: &SipUri) -> LoginName {
     LoginName(uri.subscriber().map_or_else(|| uri.host().to_string(), |user| user.into_owned()))
 }
 
-/// Returns the login in text that is not a SIP URI.
+/// Returns the login in text that is not a valid SIP URI.
 fn login_in(text: &str) -> LoginName {
     let name = if Uri::has_telephony_scheme(text) { text.split_once(':').map_or(text, |(_, rest)| rest) } else { text };
     let user = name.split(['@', ';', '?']).next().unwrap_or(name);
@@ -149,14 +151,14 @@ fn form_of(text: &str) -> Form {
             uri.parse().map_or(Form::LocalOnly, |uri| Address::from(Uri::Sip(uri)).form)
         }
         Ok(Uri::Other { .. }) | Err(_) => match format!("tel:{}", without_spaces()).parse() {
-            // In a name, a space is kept.
+            // The text is a number with spaces as separators. In a name, spaces are kept.
             Ok(Uri::Tel(number)) if text.contains(' ') && !number.number().is_empty() => form_of_number(&number),
             _ => Form::User(text.to_owned()),
         },
     }
 }
 
-/// Returns the form of a number, which may consist of visual separators only.
+/// Returns the form of a number. Text that consists of visual separators only is not a valid number.
 fn form_of_number(number: &TelUri) -> Form {
     Some(number.number()).filter(|number| !number.is_empty()).map_or(Form::LocalOnly, Form::User)
 }

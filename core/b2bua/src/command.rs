@@ -1,4 +1,4 @@
-//! Commands to calls, from browsers, SIP endpoints and the application, and their results.
+//! Call commands from browsers, SIP endpoints and the application, and their results.
 
 use crate::address::Address;
 use crate::call::{CallKey, DtmfMethod, JsonText, SessionId};
@@ -9,7 +9,7 @@ use offhook_signaling::message::CallId;
 use offhook_sip::message::Uri;
 use serde::{Deserialize, Serialize};
 
-/// A participant of a call: the call, and its leg there.
+/// Identifies a participant of a call: by the call, and by the participant's leg in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRef {
     /// The call.
@@ -29,12 +29,12 @@ pub enum CallCommand {
         at: CallRef,
         /// The answer to the relay's offer.
         sdp: String,
-        /// Further lines for the relay's answer to a SIP caller.
+        /// Additional SDP lines for the relay's answer to a SIP caller.
         lines: Vec<ExtraLine>,
     },
     /// Hang up, cancel or reject, according to the state of the call.
     HangUp {
-        /// The participant that leaves.
+        /// The participant that hangs up.
         at: CallRef,
     },
     /// Put the other participant on hold.
@@ -47,20 +47,20 @@ pub enum CallCommand {
         /// The holder.
         at: CallRef,
     },
-    /// Transfer the other participant to a target that is to be called.
+    /// Blind transfer: connect the other participant to a target that is called.
     TransferBlind {
         /// The transferor.
         at: CallRef,
         /// The target.
         target: Address,
-        /// Additions of a SIP endpoint's REFER to the call to the target.
+        /// Parameters in a SIP endpoint's REFER for the call to the target.
         refer: ReferOptions,
     },
-    /// Transfer the other participant to the other participant of another call of the transferor.
+    /// Attended transfer: connect the other participant to the other participant of a second call of the transferor.
     TransferAttended {
         /// The transferor.
         at: CallRef,
-        /// The transferor in its other call.
+        /// The transferor in its second call.
         other: CallRef,
     },
     /// Send DTMF digits to the other participant.
@@ -93,11 +93,11 @@ pub struct NewCall {
     pub headers: Vec<(String, String)>,
     /// The caller's identity is withheld from SIP endpoints (RFC 3323).
     pub anonymous: bool,
-    /// Lines for the session description of a SIP callee.
+    /// Additional SDP lines for the relay's descriptions to a SIP callee.
     pub lines: Vec<ExtraLine>,
 }
 
-/// Additions of a REFER to the call to its target.
+/// Parameters in a REFER for the call to its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferOptions {
     /// The transferor's `Referred-By` (RFC 3892).
@@ -111,7 +111,7 @@ pub struct ReferOptions {
 pub struct Digits(String);
 
 impl Digits {
-    /// Parses digits in either case.
+    /// Parses digits. Letters may be in upper or lower case.
     ///
     /// # Errors
     /// [`CommandError::InvalidDigit`] with the first invalid character.
@@ -123,7 +123,7 @@ impl Digits {
         }
     }
 
-    /// The digits in upper case.
+    /// Returns the digits in upper case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -159,7 +159,7 @@ pub enum CommandError {
     SameCall,
     /// The character is no DTMF digit.
     InvalidDigit(char),
-    /// More digits than the limit allows at once.
+    /// The command contains more digits than are permitted at once.
     TooManyDigits {
         /// The limit.
         most: u32,

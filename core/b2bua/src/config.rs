@@ -1,4 +1,4 @@
-//! Configuration of calls and client sessions.
+//! Configuration of the relay machine: logins, client sessions, routing, media and SIP.
 
 mod numbering;
 mod pattern;
@@ -23,7 +23,7 @@ pub struct LoginName(pub String);
 /// The logins that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AcceptedLogins {
-    /// Those of the accounts in the shell's configuration, with their passwords.
+    /// The logins of the accounts in the shell's configuration, with their passwords.
     Accounts,
     /// Any login, without a password (`--demo`).
     Anyone,
@@ -38,14 +38,14 @@ pub enum CallWaiting {
     Busy,
 }
 
-/// The origin of the targets of a call.
+/// The component that determines the targets of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Routing {
-    /// The location table and the SIP accounts of this relay, immediately.
+    /// The relay: it looks the targets up in its location table and its SIP accounts.
     Local,
     /// The shell, which answers [`Output::Route`](crate::io::Output::Route).
     External {
-        /// The time after which a call without an answer is refused.
+        /// The time after which the call is refused if the shell has not answered.
         timeout: Duration,
     },
 }
@@ -71,11 +71,11 @@ pub struct OwnNames {
 }
 
 impl OwnNames {
-    /// Returns whether a SIP server that is named by `host`, `port` and `transport` is the relay, if `host` is one of
-    /// its own hosts.
+    /// Returns whether the relay itself listens at `host`, `port` and `transport`. `host` must be one of its own hosts.
     ///
-    /// A listening address of the other address family than a numeric `host` does not count, and neither does one of another
-    /// transport than a named one: another server can have the same port there.
+    /// A listening address must have the same port and transport, and the address family of a numeric `host`, because
+    /// another server can use the same port of the other family or transport. Without a transport, the listening
+    /// addresses of SIP over UDP and of HTTP are compared.
     #[must_use]
     pub fn listens(&self, host: &str, port: u16, transport: Option<Transport>) -> bool {
         let numeric: Option<IpAddr> = host.parse().ok();
@@ -94,13 +94,14 @@ pub struct Config {
     pub node: u16,
     /// The logins that are accepted.
     pub admission: AcceptedLogins,
-    /// Sessions without a login are accepted where logins need a password: they can call and cannot be called.
+    /// Client sessions without a login are accepted although logins require a password. They can place calls, but
+    /// cannot be called.
     pub anonymous: bool,
-    /// Passwords checked at a time.
+    /// The maximum number of password checks at a time.
     pub password_checks: usize,
     /// The logins that have an account. They distinguish a user who is offline from one who does not exist.
     pub accounts: BTreeSet<LoginName>,
-    /// The origin of the targets of a call.
+    /// The component that determines the targets of a call.
     pub routing: Routing,
     /// The result of a call to a user who is in another call.
     pub call_waiting: CallWaiting,
@@ -110,7 +111,7 @@ pub struct Config {
     pub direct_media: bool,
     /// The time that a call rings before it ends as unanswered.
     pub ring_timeout: Duration,
-    /// The time that a session with `keepAlive` is kept after its socket is lost, and that a token is valid.
+    /// The time for which a session with `keepAlive` is kept after its socket is lost, and for which a token is valid.
     pub keep_alive_for: Duration,
     /// The interval of pings on an idle socket; zero disables pings.
     pub ping_interval: Duration,
@@ -118,19 +119,20 @@ pub struct Config {
     pub ping_probes: u32,
     /// The time in which a socket must send its `connection` message.
     pub connection_timeout: Duration,
-    /// Longest text frame accepted, in octets.
+    /// The maximum length of a received text frame, in octets.
     pub max_frame: usize,
-    /// The number of messages per second that a socket may send on average.
+    /// The maximum average rate of messages on a socket, per second.
     pub message_rate: u32,
-    /// The number of messages that a socket may send in one burst.
+    /// The maximum number of messages on a socket in one burst.
     pub message_burst: u32,
-    /// The number of simultaneous calls of one session.
+    /// The maximum number of simultaneous calls of one session.
     pub max_calls_per_session: usize,
-    /// The number of simultaneous sessions of one login.
+    /// The maximum number of simultaneous sessions of one login.
     pub max_sessions_per_login: usize,
-    /// The permitted codecs by encoding name, in order of preference; empty: the caller's choice.
+    /// The encoding names of the permitted codecs, in order of preference. If empty, the caller's offer determines the
+    /// codecs.
     pub codecs: Vec<String>,
-    /// SHA-256 of the relay's DTLS certificate.
+    /// The SHA-256 fingerprint of the relay's DTLS certificate.
     pub fingerprint: Fingerprint,
     /// The addresses of each media worker as browsers reach them, best first. There is at least one worker.
     pub workers: Vec<Vec<SocketAddr>>,

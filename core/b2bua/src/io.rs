@@ -20,7 +20,7 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
-/// Identifier of a request to the shell, which responds later.
+/// Identifier of a request between the relay and the shell, which matches the later response to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
@@ -53,7 +53,7 @@ pub enum Input {
     Connected {
         /// The socket.
         connection: ConnectionId,
-        /// The host of the URL that it was opened by, with a port or without.
+        /// The host in the URL of the WebSocket, with or without a port.
         host: Option<String>,
         /// The remote address, or the client's address behind a trusted proxy. Login limits apply to it.
         address: IpAddr,
@@ -123,7 +123,8 @@ pub enum Output {
         /// The frame.
         text: String,
     },
-    /// Close a socket after the frames before. The machine has removed it: `Disconnected` is not required.
+    /// Close a socket after all earlier frames are sent. The relay has already removed the socket, so
+    /// [`Input::Disconnected`] is not required.
     Close {
         /// The socket.
         connection: ConnectionId,
@@ -150,7 +151,8 @@ pub enum Output {
         /// The host name.
         host: String,
     },
-    /// A call is to be routed ([`Routing::External`](crate::config::Routing)). Late answers are ignored and counted.
+    /// Determine the targets of a call ([`Routing::External`](crate::config::Routing)). Late answers are ignored and
+    /// counted.
     Route {
         /// Identifies the answer.
         request: RequestId,
@@ -174,7 +176,7 @@ pub enum Output {
     CallEvent {
         /// The event.
         event: CallEvent,
-        /// The summary of the call, the event included.
+        /// The summary of the call, including the event.
         record: Box<CallRecord>,
         /// The time of the event.
         at: Time,

@@ -35,7 +35,7 @@ pub struct CallView {
     pub custom: Option<JsonText>,
 }
 
-/// The views of all browsers on their calls, by leg.
+/// The browsers' views of all calls, by leg.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presenter {
     views: BTreeMap<LegKey, CallView>,
@@ -55,26 +55,27 @@ impl Presenter {
         self.views.remove(&leg)
     }
 
-    /// The view of a leg; none of a SIP endpoint's.
+    /// Returns the view of a leg; `None` for the leg of a SIP endpoint.
     #[must_use]
     pub fn view(&self, leg: LegKey) -> Option<&CallView> {
         self.views.get(&leg)
     }
 
-    /// Whether no browser takes part in a call.
+    /// Returns whether no browser takes part in any call.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.views.is_empty()
     }
 
-    /// The messages that report an event of a call that has video or not.
+    /// Returns the messages that report an event. `has_video` states whether the call has video, `busy` selects the
+    /// messages to the caller of a busy callee.
     #[must_use]
     pub fn present(&self, event: &CallEvent, has_video: bool, busy: BusyStatus) -> Vec<Addressed> {
         let status = |leg: LegKey, status| self.message(leg, |view| view.status(status, has_video));
         let description = |leg: LegKey, sdp: &str| self.message(leg, |view| view.description(sdp));
         let messages = match event {
             CallEvent::Placed { caller, .. } => vec![status(*caller, CallStatus::Trying)],
-            // This order is mandatory: the stock SDK answers with the description that it received before.
+            // The order is mandatory: the stock SDK answers the description that it received before the incoming call.
             CallEvent::Routed { callee, offer, .. } => vec![
                 offer.as_deref().and_then(|offer| description(*callee, offer)),
                 self.message(*callee, |view| view.incoming_call(has_video)),
@@ -104,7 +105,7 @@ impl Presenter {
                 target.and_then(|target| status(target, CallStatus::Established)),
                 by.and_then(|by| self.message(by, |view| view.transfer(TransferStatus::Completed))),
             ],
-            // The repeated status lets the page release its buttons.
+            // The status is repeated, so that the page enables its call controls again.
             CallEvent::TransferFailed { by, end, is_holding } => {
                 vec![self.message(*by, |view| view.transfer_failure(end)), status(*by, hold_status(*is_holding))]
             }
@@ -128,7 +129,7 @@ impl Presenter {
         self.view(leg).map(|view| (view.session, message(view)))
     }
 
-    /// A message to a client that announced the feature.
+    /// Returns a message to a client that announced the feature `name`.
     fn extension(
         &self,
         leg: LegKey,
@@ -141,7 +142,7 @@ impl Presenter {
 
     fn transfer_progress(&self, by: LegKey, progress: TransferProgress) -> Option<Addressed> {
         match progress {
-            // A stock client would attach the media of this call to the next incoming one.
+            // Not for a stock client: it would attach the media of this call to the next incoming call.
             TransferProgress::Trying => {
                 self.extension(by, feature::END_REASONS, |view| view.transfer(TransferStatus::Pending))
             }
@@ -151,7 +152,8 @@ impl Presenter {
         }
     }
 
-    /// The last message to a caller; two if the callee is busy and the caller expects a failure in that case.
+    /// Returns the last message to the caller of an unanswered call. If the callee is busy, [`BusyStatus::Failed`] adds
+    /// another one before it.
     fn unanswered(&self, caller: LegKey, end: &End, has_video: bool, busy: BusyStatus) -> Vec<Option<Addressed>> {
         let ended = |status| self.message(caller, |view| view.ended(status, end, has_video));
         match (end.reason, busy) {
@@ -278,11 +280,11 @@ pub enum ClientMethod {
     SendDtmf,
     /// `transfer`
     Transfer,
-    /// Any other method; a browser is not informed of its errors.
+    /// Any other method. Its errors are not reported to browsers.
     Other,
 }
 
-/// The method that a command belongs to.
+/// Returns the method of the client protocol that a command belongs to.
 #[must_use]
 pub const fn method_of(command: &CallCommand) -> ClientMethod {
     match command {
@@ -296,7 +298,7 @@ pub const fn method_of(command: &CallCommand) -> ClientMethod {
     }
 }
 
-/// The message that refuses a command of a browser; none for errors that browsers are not informed of.
+/// Returns the message that refuses a command of a browser; `None` for errors that are not reported to browsers.
 #[must_use]
 pub fn refusal(method: ClientMethod, call_id: &CallId, error: CommandError) -> Option<ServerMessage> {
     let name = match (method, error) {
@@ -308,7 +310,7 @@ pub fn refusal(method: ClientMethod, call_id: &CallId, error: CommandError) -> O
     Some(failure(name, Some(call_id), error.to_string()))
 }
 
-/// The message that reports the failure of a method.
+/// Returns the message that reports the failure of a method.
 #[must_use]
 pub fn failure(method: &str, call_id: Option<&CallId>, info: String) -> ServerMessage {
     ServerMessage::Fail {
@@ -323,7 +325,7 @@ const fn hold_status(is_holding: bool) -> CallStatus {
     if is_holding { CallStatus::Hold } else { CallStatus::Established }
 }
 
-/// FINISH for a normal end, FAILED for the rest.
+/// Returns FINISH for a normal end of the call, and FAILED otherwise.
 const fn terminal_status(reason: EndReason) -> CallStatus {
     match reason {
         EndReason::HungUp

@@ -19,14 +19,14 @@ use std::collections::BTreeMap;
 pub enum CallScheme {
     /// The relay routes the call: all participants are its own users or unknown sources.
     Local,
-    /// A SIP server routes the call; the media flow through its RTP address.
+    /// A SIP server routes the call; the media flow between the relay and the RTP address that the server sends.
     Proxied,
     /// A SIP server routes the call back to this relay, which bridges the two browsers.
     SignalingOnly,
 }
 
 impl CallScheme {
-    /// The scheme of a call that does not return to this relay.
+    /// Returns the scheme of a call that is not looped through a SIP server.
     fn between(caller: EndpointKind, callee: Option<EndpointKind>) -> Self {
         let is_proxied = caller == EndpointKind::SipServer || callee == Some(EndpointKind::SipServer);
         if is_proxied { Self::Proxied } else { Self::Local }
@@ -59,7 +59,7 @@ pub struct CallRecord {
     pub call: CallKey,
     /// Its routing.
     pub scheme: CallScheme,
-    /// The caller's login, number or address, as shown to callees.
+    /// The caller's login, number or address, as it is shown to callees.
     pub from: String,
     /// The callee as dialed.
     pub to: String,
@@ -81,8 +81,8 @@ pub struct CallRecord {
     pub caller_leg: LegKey,
     /// The leg of the callee that answered.
     pub callee_leg: Option<LegKey>,
-    /// The last statistics of the legs that were connected to a media worker, by stream. A leg that an attended transfer
-    /// moves to another call is in the record of that call only.
+    /// For each leg at a media worker, the last statistics of its streams. A leg that an attended transfer moved to
+    /// another call is in the record of that call only.
     pub legs: BTreeMap<LegKey, Vec<StreamStatistics>>,
     /// The callees that the call was routed to before it was answered.
     pub routes: BTreeMap<LegKey, CallRoute>,
@@ -112,13 +112,13 @@ impl CallRecord {
         }
     }
 
-    /// The time from placing the call to its answer, or to `now` if it was not answered.
+    /// Returns the time from the placement of the call to its answer, or to `now` if it was not answered.
     #[must_use]
     pub fn setup_time(&self, now: Time) -> Duration {
         self.answered_at.unwrap_or(now).since(self.placed_at)
     }
 
-    /// The time since the call was answered.
+    /// Returns the time since the call was answered; `None` if it was not.
     #[must_use]
     pub fn duration(&self, now: Time) -> Option<Duration> {
         self.answered_at.map(|answered| now.since(answered))
@@ -126,7 +126,7 @@ impl CallRecord {
 
     fn update(&mut self, event: &CallEvent, now: Time) {
         match event {
-            // Later targets are those of a transfer, which changes neither the callee nor the scheme of the record.
+            // Targets after the answer belong to a transfer, which changes neither the callee nor the scheme.
             CallEvent::Routed { .. } if self.answered_at.is_some() => {}
             CallEvent::Routed { callee, endpoint, address, .. } => {
                 self.routes.insert(*callee, CallRoute { endpoint: *endpoint, address: address.clone() });

@@ -1,4 +1,4 @@
-//! Settings, leg maker and output queue of a call, which all of its states have in common.
+//! The part of a call that all of its states share: settings, leg maker and output queue.
 
 use super::direct::DirectMedia;
 use super::negotiation::LegMaker;
@@ -29,7 +29,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Splits the parameters of a new call.
+    /// Creates the context of a new call.
     pub(super) fn new(setup: Setup) -> Self {
         let Setup { worker, ring_timeout, maker, direct_media } = setup;
         let direct = DirectMedia::new(direct_media);
@@ -40,7 +40,7 @@ impl Context {
         self.outputs.pop_front()
     }
 
-    /// Returns the time at which alerting that begins now is given up.
+    /// Returns the deadline for alerting that begins now.
     pub(super) fn alerting_ends(&self, now: Time) -> Time {
         now + self.ring_timeout
     }
@@ -54,7 +54,7 @@ impl Context {
         core::mem::replace(&mut self.ignored, 0)
     }
 
-    /// Sets the media that the call has from now on; none before it is placed and after its end.
+    /// Stores whether the call has video from now on. `sections` is empty after the end of the call.
     pub(super) fn set_media(&mut self, sections: &[Section]) {
         self.has_video = has_video(sections);
     }
@@ -83,27 +83,27 @@ impl Context {
         self.push(Output::Event { event, has_video });
     }
 
-    /// Releases targets that are not going to be alerted.
+    /// Releases the legs of targets that are not alerted.
     pub(super) fn discard(&mut self, targets: &[Participant]) {
         for participant in targets {
             self.release_leg(participant);
         }
     }
 
-    /// Removes a participant and its media from the call.
+    /// Removes a participant from the call, and closes its leg at the worker.
     pub(super) fn remove_leg(&mut self, leg: &Leg, end: &End) {
         self.remove_participant(&leg.participant, end);
         self.media([Command::Close { leg: leg.participant.leg }]);
     }
 
-    /// Removes a participant from the call.
+    /// Removes a participant from the call: ends its SIP dialog, reports that it left, and releases its leg.
     pub(super) fn remove_participant(&mut self, participant: &Participant, end: &End) {
         self.end_dialog(participant, end);
         self.report(CallEvent::Left { leg: participant.leg, end: end.clone() });
         self.release_leg(participant);
     }
 
-    /// Removes the caller of an unanswered call.
+    /// Removes the caller of an unanswered call like [`Self::remove_participant`], but reports the call as unanswered.
     pub(super) fn remove_caller(&mut self, caller: &Participant, end: &End) {
         self.end_dialog(caller, end);
         self.report(CallEvent::Unanswered { caller: caller.leg, end: end.clone() });

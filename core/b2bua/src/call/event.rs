@@ -1,6 +1,6 @@
-//! The events by which a call reports to its participants and observers.
+//! Events of a call, for its participants and for observers.
 //!
-//! They are the call model's only reports. Presenters translate them for the client protocol, log, records and hooks.
+//! A call reports by these events only. Presenters translate them for the client protocol, log, records and hooks.
 
 use super::direct::DirectMediaStep;
 use super::participant::{End, EndpointKind};
@@ -21,7 +21,7 @@ pub enum CallEvent {
         /// The callee as dialed.
         to: String,
     },
-    /// The call was routed to a callee, which is being alerted.
+    /// The call was routed to a callee: a browser is alerted, or the INVITE to a SIP endpoint is sent.
     Routed {
         /// The leg of the callee.
         callee: LegKey,
@@ -49,7 +49,8 @@ pub enum CallEvent {
         /// The answer to the caller's offer.
         answer: String,
     },
-    /// The INVITE to a SIP server came back to this relay, and its callee answered: the relay bridges the two browsers.
+    /// The INVITE to a SIP server returned to this relay, and a callee here answered it: the relay bridges caller and
+    /// callee.
     Looped,
     /// A callee answered.
     Answered {
@@ -59,7 +60,7 @@ pub enum CallEvent {
         callee: LegKey,
         /// The answer to the caller's offer, unless the caller received it with [`CallEvent::EarlyMedia`].
         answer: Option<String>,
-        /// The names of the codecs that both legs send, as far as they are negotiated.
+        /// The names of the codecs of the negotiated streams of both legs, each once.
         codecs: Vec<String>,
     },
     /// A participant has put the other on hold.
@@ -79,7 +80,7 @@ pub enum CallEvent {
         /// It is on hold now.
         is_held: bool,
     },
-    /// The state of the call is as before; a participant may have expected a change.
+    /// The state of the call is reported again to a participant that may have expected a change.
     StateRepeated {
         /// The leg of that participant.
         leg: LegKey,
@@ -100,7 +101,7 @@ pub enum CallEvent {
         /// The leg of the transferor.
         by: LegKey,
     },
-    /// The target of a transfer has not answered yet.
+    /// The target of a transfer is being called or alerted.
     TransferProgressed {
         /// The leg of the transferor.
         by: LegKey,
@@ -111,7 +112,8 @@ pub enum CallEvent {
     TransferCompleted {
         /// The leg of the transferor, unless it left before.
         by: Option<LegKey>,
-        /// The leg of the target, unless it joined from another call or is called by the transferee itself.
+        /// The leg of the target; `None` if the target joined from another call, or if the transferee called it itself
+        /// (REFER).
         target: Option<LegKey>,
     },
     /// A transfer failed. The call goes on as before.
@@ -123,7 +125,7 @@ pub enum CallEvent {
         /// The transferor has the other participant on hold.
         is_holding: bool,
     },
-    /// A step in setting up direct media, for one of the two browsers.
+    /// A step in the setup of direct media, for one of the two browsers.
     DirectMedia {
         /// The leg of that browser.
         to: LegKey,
@@ -137,14 +139,14 @@ pub enum CallEvent {
         /// The new path.
         path: MediaPath,
     },
-    /// A media worker reported the statistics of a leg: every few seconds and, after the leg has left, once more.
+    /// A media worker reported the statistics of a leg: every few seconds, and once more after the leg was closed.
     QualityReported {
         /// The leg.
         leg: LegKey,
         /// The statistics of its streams since the leg was opened.
         streams: Vec<StreamStatistics>,
     },
-    /// A call was not answered: the caller leaves.
+    /// The caller leaves a call that was not answered.
     Unanswered {
         /// The leg of the caller.
         caller: LegKey,
@@ -158,8 +160,8 @@ pub enum CallEvent {
         /// The reason.
         end: End,
     },
-    /// The call is over. The relay reports it to the shell when the final statistics of all legs have arrived, or at most
-    /// 1 s later.
+    /// The call is over. The relay forwards this event to the shell when the final statistics of all legs have arrived,
+    /// or after 1 s.
     Ended {
         /// The reason.
         reason: EndReason,
@@ -176,7 +178,7 @@ pub enum TransferProgress {
 }
 
 impl TransferProgress {
-    /// The progress that a provisional status stands for.
+    /// Returns the progress that a provisional status represents; `None` for any other status.
     #[must_use]
     pub const fn of_status(status: u16) -> Option<Self> {
         match status {

@@ -18,40 +18,40 @@ use std::net::IpAddr;
 /// An input of a call.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A browser answers the call.
+    /// The call is answered by a browser, or for it by the application.
     Answer {
         /// Its leg.
         leg: LegKey,
         /// Its answer.
         sdp: String,
-        /// Its lines for the relay's answer to a SIP caller.
+        /// Additional SDP lines for the relay's answer to a SIP caller.
         lines: Vec<ExtraLine>,
     },
-    /// A browser hangs up, cancels or rejects.
+    /// A participant hangs up, cancels or rejects, by its own command or by the application's.
     HangUp {
-        /// Its leg.
+        /// The participant's leg.
         leg: LegKey,
     },
-    /// A browser puts the other on hold.
+    /// A participant puts the other participant on hold.
     Hold {
-        /// Its leg.
+        /// The holder's leg.
         leg: LegKey,
     },
-    /// A browser ends the hold of the other.
+    /// A participant ends the hold of the other participant.
     Unhold {
-        /// Its leg.
+        /// The holder's leg.
         leg: LegKey,
     },
-    /// A browser sends DTMF digits, which have been validated.
+    /// A participant sends DTMF digits, which have been validated.
     SendDtmf {
-        /// Its leg.
+        /// The sender's leg.
         leg: LegKey,
         /// The method that is used on a SIP leg.
         method: DtmfMethod,
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// A participant transfers the other to a target that the relay calls.
+    /// A participant transfers the other participant to a target that the relay calls.
     Transfer {
         /// The leg of the transferor.
         leg: LegKey,
@@ -73,30 +73,30 @@ pub enum Input {
         leg: LegKey,
         /// The new participant.
         participant: Box<Participant>,
-        /// Its offer.
+        /// Its offer; `None` if its INVITE contains none.
         offer: Option<Box<RemoteOffer>>,
     },
     /// A browser's step in setting up direct media.
     Direct {
         /// Its leg.
         leg: LegKey,
-        /// The attempt it belongs to.
+        /// The attempt that the step belongs to.
         attempt: u32,
         /// The step.
         step: DirectMediaStep,
     },
-    /// The INVITE of a fork returned from the server (looped call).
+    /// The INVITE of a fork returned from the SIP server (looped call).
     LoopedInvite {
-        /// The fork.
+        /// The leg of the fork.
         leg: LegKey,
-        /// The participant that stands for the received INVITE.
+        /// The participant that represents the received INVITE.
         participant: Box<Participant>,
         /// The callees to be alerted for it.
         targets: Vec<Participant>,
     },
     /// The result of [`Output::Redirected`].
     Redirect {
-        /// The fork that was redirected.
+        /// The leg of the phone that redirected the call.
         leg: LegKey,
         /// The new targets, or the reason why there is none.
         targets: Result<Vec<Participant>, EndReason>,
@@ -120,12 +120,12 @@ pub enum Input {
     },
     /// The worker received a digit in RTP.
     DtmfReceived {
-        /// The leg that it was received from.
+        /// The leg from which it was received.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
-    /// The bridge needs a key frame of a SIP endpoint that has no RTCP feedback.
+    /// The bridge requires a key frame from a SIP endpoint that does not support RTCP feedback.
     KeyFrameWanted {
         /// Its leg.
         leg: LegKey,
@@ -153,35 +153,35 @@ pub enum SipEvent {
     SourceChanged(IpAddr),
     /// The peer sent a provisional response.
     Progress {
-        /// The branch of the fork.
+        /// The dialog of the forked INVITE.
         branch: sip::Branch,
-        /// 101 to 199.
+        /// The status code, 101 to 199.
         status: u16,
-        /// The early answer.
+        /// The description in the response, which is an early answer.
         sdp: Option<String>,
     },
     /// The peer sent a 2xx.
     Answered {
-        /// The branch of the fork.
+        /// The dialog of the forked INVITE.
         branch: sip::Branch,
         /// The answer, unless it was in a provisional response.
         sdp: Option<String>,
     },
     /// The peer answered an offer of the relay.
     OfferAnswered {
-        /// The answer; none if it is not a session description.
+        /// The answer; `None` if the response contains no session description.
         sdp: Option<String>,
     },
     /// The peer rejected an offer of the relay.
     OfferRefused,
     /// The peer made an offer, or requested one.
     Offered {
-        /// The branch of the fork.
+        /// The dialog of the forked INVITE.
         branch: sip::Branch,
-        /// The offer.
+        /// The offer; `None` if the peer requested one.
         sdp: Option<String>,
     },
-    /// The progress of the call that the peer makes as requested by REFER.
+    /// The peer reported the progress of the call that it places because of a REFER.
     ReferProgress {
         /// The status of that call.
         status: u16,
@@ -196,7 +196,7 @@ pub enum SipEvent {
     Ended(sip::Cause),
 }
 
-/// The action if the peer refuses a REFER.
+/// The action of the relay if the peer refuses a REFER.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Fallback {
     /// The relay calls the target.
@@ -208,7 +208,7 @@ pub enum Fallback {
     Join {
         /// The browser's leg in its other call.
         other: LegKey,
-        /// The SIP endpoint's dialog there, which the new one would replace.
+        /// The INVITE session with the SIP endpoint in that call. The dialog of the referred call replaces it.
         replaces: sip::InviteId,
     },
 }
@@ -234,14 +234,14 @@ pub enum Output {
         /// The resources of a SIP endpoint's leg.
         sip: Option<SipResources>,
     },
-    /// A phone of this relay redirected its caller; expects [`Input::Redirect`].
+    /// A phone of this relay answered its INVITE with a redirect (3xx). The response is [`Input::Redirect`].
     Redirected {
-        /// The fork that was redirected.
+        /// The leg of the phone.
         leg: LegKey,
         /// The contacts, best first.
         contacts: Vec<Uri>,
     },
-    /// RTP ports that the call no longer uses.
+    /// Release RTP ports that the call no longer uses.
     FreePorts(Vec<PortPair>),
     /// The peer refused a REFER: the relay executes the transfer.
     ReferRefused {

@@ -1,4 +1,4 @@
-//! One call: two legs and a bridge, and the callees that are alerted before there is a second leg.
+//! The state machine of one call (B2BUA): the caller and the alerted callees until the answer, then two bridged legs.
 //!
 //! ```text
 //!            answer               hang-up, session lost, media lost
@@ -11,8 +11,8 @@
 //!     └ cancel, reject, busy, no answer ───────────────────────────────┘
 //! ```
 //!
-//! Either side is a browser or a SIP endpoint. A browser takes part in one offer/answer exchange per call, whatever
-//! happens at the other side; a SIP endpoint can send and receive further offers.
+//! Each participant is a browser or a SIP endpoint. A browser takes part in only one offer/answer exchange per call,
+//! even if the media of the other side change. A SIP endpoint can send and receive further offers.
 
 mod context;
 mod direct;
@@ -88,9 +88,9 @@ pub struct Call {
 /// The parameters of a new call.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The media worker of its legs.
+    /// The media worker of the call's legs.
     pub worker: WorkerId,
-    /// The time that it may ring.
+    /// The time after which the call ends if no callee has answered.
     pub ring_timeout: Duration,
     /// Creates the relay's side of each leg.
     pub maker: LegMaker,
@@ -99,8 +99,9 @@ pub struct Setup {
 }
 
 impl Call {
-    /// Creates a call of `caller`, whose offer contains `offer` (none: a SIP caller that requests an offer), to all of
-    /// `targets`, or to none, for the given reason.
+    /// Creates a call from `caller` to all of `targets`. `offer` contains the sections of the caller's offer; it is
+    /// `None` if the INVITE of a SIP caller contains no offer. If `offer` or `targets` is an error, the call ends with
+    /// that reason.
     #[must_use]
     pub fn place(
         setup: Setup,
@@ -114,7 +115,8 @@ impl Call {
         Self { state, cx }
     }
 
-    /// Creates a call like [`Call::place`], whose placement has been reported before its targets were known.
+    /// Creates a call like [`Call::place`], but does not report [`CallEvent::Placed`]: that was reported before the
+    /// targets were known.
     #[must_use]
     pub fn place_routed(
         setup: Setup,
@@ -134,13 +136,13 @@ impl Call {
         self.cx.worker
     }
 
-    /// Returns the number of inputs that the state of the call did not permit, since the last time.
+    /// Returns the number of inputs since the last request that the state of the call did not permit.
     pub const fn take_ignored(&mut self) -> u64 {
         self.cx.take_ignored()
     }
 
-    /// Handles one input. The call is consumed and returned, because each state consumes itself: no step can leave a
-    /// call without its legs.
+    /// Handles one input. The call is consumed and returned, because each transition consumes the state: a call without
+    /// its legs cannot remain.
     #[must_use]
     pub fn handle_input(self, input: Input, now: Time) -> Self {
         let Self { state, mut cx } = self;
@@ -188,8 +190,8 @@ impl Call {
         }
     }
 
-    /// Ends a call whose transferor leaves it and another one, and returns the leg of the other side, which is to join
-    /// that call. Returns none, and changes nothing, unless the leg is one of an established call.
+    /// Ends one of the two calls of an attended transfer: removes the transferor `by`, and returns the other leg, which
+    /// joins the other call. If `by` is not a leg of an established call, returns `None` and changes nothing.
     #[must_use]
     pub fn release(self, by: LegKey) -> (Self, Option<Leg>) {
         let Self { state, mut cx } = self;
@@ -202,14 +204,14 @@ impl Call {
         }
     }
 
-    /// Replaces the transferor by `released`, the participant of another call.
+    /// Completes an attended transfer: replaces the transferor `by` by `released`, a leg of its other call.
     pub fn join(&mut self, by: LegKey, released: Leg) {
         if let State::Established(established) = &mut self.state {
             established.join(by, released, &mut self.cx);
         }
     }
 
-    /// Returns the source address of the SIP messages of a leg's peer, if one has been received.
+    /// Returns the source address of the SIP messages from a leg's peer, if a message has been received.
     pub fn source_of(&mut self, leg: LegKey) -> Option<IpAddr> {
         self.state.peer_mut(leg)?.source()
     }
@@ -240,20 +242,21 @@ impl Call {
         Some(&self.as_ringing()?.caller.participant)
     }
 
-    /// Returns the caller of an unanswered call, and the callee that is alerted at a leg.
+    /// Returns the caller of an unanswered call, and the callee that is alerted at the leg `leg`.
     #[must_use]
     pub fn ringing(&self, leg: LegKey) -> Option<(&Participant, &Participant)> {
         let ringing = self.as_ringing()?;
         Some((&ringing.caller.participant, &ringing.forking.get(leg)?.participant))
     }
 
-    /// Returns whether a callee is alerted under this name.
+    /// Returns whether a callee with this login is being alerted.
     #[must_use]
     pub fn is_alerting_login(&self, login: &LoginName) -> bool {
         self.as_ringing().is_some_and(|ringing| ringing.is_alerting_login(login))
     }
 
-    /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
+    /// Returns whether a received INVITE can be that of `leg`, looped through a SIP server: the INVITE has no final
+    /// response, and the caller is a browser without early media.
     #[must_use]
     pub fn accepts_looped_invite(&self, leg: LegKey) -> bool {
         self.as_ringing().is_some_and(|ringing| ringing.accepts_looped_invite(leg))
@@ -265,19 +268,20 @@ impl Call {
         self.ringing(leg)?.1.peer()?.session_id()
     }
 
-    /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
+    /// Returns the fork whose offer contains the same ICE credentials as `offer`. A SIP server has then returned the
+    /// relay's own offer.
     #[must_use]
     pub fn fork_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
         self.as_ringing()?.fork_with_ice_of(offer)
     }
 
-    /// Returns a side of an established call.
+    /// Returns a leg of an established call.
     #[must_use]
     pub fn leg(&self, leg: LegKey) -> Option<&Leg> {
         self.as_established()?.leg(leg)
     }
 
-    /// Returns the side that stays when `leg` transfers it.
+    /// Returns the other leg of an established call.
     #[must_use]
     pub fn other_leg(&self, leg: LegKey) -> Option<&Leg> {
         self.as_established()?.other_leg(leg)
@@ -289,7 +293,7 @@ impl Call {
         self.state.forking().is_some_and(|forking| forking.contains(leg))
     }
 
-    /// Returns whether a leg is one of an established call, or that of a transferee whose transferor has left.
+    /// Returns whether a leg belongs to an established call, or to a transferee whose transferor has left.
     #[must_use]
     pub fn is_connected(&self, leg: LegKey) -> bool {
         match &self.state {

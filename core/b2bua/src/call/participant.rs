@@ -1,4 +1,4 @@
-//! A participant of a call: a browser or a SIP endpoint, and its leg.
+//! Participants of a call: browsers and SIP endpoints, and their legs.
 
 use super::CallEvent;
 use super::hold::Hold;
@@ -13,7 +13,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
-/// One signed-in browser.
+/// Identifier of the client session of a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
@@ -27,7 +27,7 @@ pub enum LegId {
 }
 
 impl LegId {
-    /// The opposite side.
+    /// Returns the other side.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -47,7 +47,7 @@ pub struct PerLeg<T> {
 }
 
 impl<T> PerLeg<T> {
-    /// Creates the pair of the value of a side and that of the other one.
+    /// Creates a pair from the value of the side `leg` and the value of the other side.
     pub fn new(leg: LegId, own: T, other: T) -> Self {
         match leg {
             LegId::A => Self { a: own, b: other },
@@ -71,7 +71,7 @@ impl<T> PerLeg<T> {
         }
     }
 
-    /// Returns the value of a side and that of the other one, mutably.
+    /// Returns the value of the side `leg` and the value of the other side, mutably.
     pub const fn both_mut(&mut self, leg: LegId) -> (&mut T, &mut T) {
         match leg {
             LegId::A => (&mut self.a, &mut self.b),
@@ -79,7 +79,7 @@ impl<T> PerLeg<T> {
         }
     }
 
-    /// Returns the value of a side and that of the other one.
+    /// Splits the pair into the value of the side `leg` and the value of the other side.
     pub fn split(self, leg: LegId) -> (T, T) {
         match leg {
             LegId::A => (self.a, self.b),
@@ -105,7 +105,7 @@ pub struct Participant {
     pub visible_name: String,
     /// The application data of the caller's page.
     pub custom: Option<JsonText>,
-    /// The caller's name is withheld from SIP endpoints.
+    /// The caller's identity is withheld from SIP endpoints (RFC 3323).
     pub anonymous: bool,
     /// The protocol of the participant.
     pub side: Side,
@@ -114,9 +114,9 @@ pub struct Participant {
 /// The protocol of a participant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
-    /// A browser, by the WebSocket of its session; media by WebRTC.
+    /// A browser: signaling over the WebSocket of its session, media by WebRTC.
     Browser(Browser),
-    /// A SIP endpoint; media by RTP or WebRTC.
+    /// A SIP endpoint: media by RTP or WebRTC.
     Sip(Box<Peer>),
 }
 
@@ -127,7 +127,7 @@ pub enum EndpointKind {
     Browser,
     /// A SIP endpoint without a server in between: a registered phone, or an unknown source.
     SipEndpoint,
-    /// A SIP server, through an account.
+    /// A SIP server, for a call through an account at it.
     SipServer,
 }
 
@@ -157,12 +157,12 @@ pub struct Browser {
 #[serde(transparent)]
 pub struct JsonText(pub Json);
 
-/// The end of a call: the reason and, if there is a more specific one, a SIP status with a text.
+/// The end of a call or leg: the reason and, if known, a more specific SIP status with a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// The reason.
     pub reason: EndReason,
-    /// SIP status and reason phrase of a SIP peer, or of a transport failure.
+    /// The SIP status and reason phrase that a SIP peer sent, or those for a transport failure.
     pub status_line: Option<(u16, String)>,
 }
 
@@ -173,8 +173,8 @@ impl From<EndReason> for End {
 }
 
 impl End {
-    /// Returns whether a user declined the call on all devices (603, RFC 3261 §21.6). Any other failure concerns one
-    /// device.
+    /// Returns whether the end applies to all devices of the callee: the user rejected the call, or the status is 6xx
+    /// (RFC 3261 §21.6). Any other failure applies to one device.
     #[must_use]
     pub fn is_for_all(&self) -> bool {
         self.reason == EndReason::Rejected || self.status_line.as_ref().is_some_and(|(status, _)| *status >= 600)
@@ -206,7 +206,7 @@ pub struct SipResources {
 }
 
 impl Participant {
-    /// Returns the event of a call that this participant places.
+    /// Returns the event that reports that this participant has placed a call.
     #[must_use]
     pub fn placed(&self) -> CallEvent {
         let (from, to) = (self.caller.to_string(), self.callee.to_string());
@@ -223,7 +223,7 @@ impl Participant {
         }
     }
 
-    /// Returns the browser, if it is one.
+    /// Returns the browser, if the participant is one.
     #[must_use]
     pub const fn browser(&self) -> Option<&Browser> {
         match &self.side {
@@ -232,7 +232,7 @@ impl Participant {
         }
     }
 
-    /// Returns the SIP endpoint, if it is one.
+    /// Returns the SIP endpoint, if the participant is one.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         match &self.side {
@@ -241,7 +241,7 @@ impl Participant {
         }
     }
 
-    /// Returns the SIP endpoint, mutably.
+    /// Returns the SIP endpoint, if the participant is one, mutably.
     pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.side {
             Side::Browser(_) => None,
@@ -249,12 +249,12 @@ impl Participant {
         }
     }
 
-    /// Returns the command that connects its streams again so that silence ends the leg.
+    /// Returns the command that connects the streams of a SIP endpoint again, so that silence ends the leg from now on.
     pub(super) fn reconnect(&self, streams: &[Section]) -> Option<Command> {
         Some(self.peer()?.reconnect(self.leg, streams))
     }
 
-    /// Returns whether it is the browser of that session.
+    /// Returns whether the participant is the browser of that session.
     #[must_use]
     pub fn is_of(&self, session: SessionId) -> bool {
         self.browser().is_some_and(|browser| browser.session == session)
@@ -284,9 +284,10 @@ pub struct Fork {
 pub struct Leg {
     /// The participant.
     pub participant: Participant,
-    /// Its negotiated streams, as in its own description; empty until the ACK for a caller without an offer.
+    /// The negotiated streams, as in the participant's own description. If its INVITE contained no offer, they are
+    /// empty until its ACK contains the answer.
     pub streams: Vec<Section>,
-    /// Its hold state.
+    /// The hold state.
     pub(super) hold: Hold,
 }
 
@@ -302,14 +303,14 @@ impl Leg {
 pub struct Caller {
     /// The caller.
     pub participant: Participant,
-    /// The media of its offer; none for a SIP caller that requests an offer (RFC 3261 §13.2.1).
+    /// The media of the caller's offer; `None` if the INVITE of a SIP caller contains no offer (RFC 3261 §13.2.1).
     pub offer: Option<Vec<Section>>,
-    /// The progress that was reported to it.
+    /// The progress that was reported to the caller.
     pub alerting: Alerting,
 }
 
 impl Caller {
-    /// Returns its early media, if there are any.
+    /// Returns the caller's early media, if there are any.
     #[must_use]
     pub const fn early(&self) -> Option<&EarlyMedia> {
         match &self.alerting {
@@ -322,22 +323,22 @@ impl Caller {
 /// The progress that was reported to the caller of an unanswered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Alerting {
-    /// No callee is being alerted.
+    /// No alerting was reported.
     None,
-    /// A callee is being alerted.
+    /// The alerting of a callee was reported.
     Reported,
-    /// The caller received an answer for early media.
+    /// The caller received an answer, with which it exchanges early media.
     EarlyMedia(EarlyMedia),
 }
 
 /// The media of a caller before the call is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyMedia {
-    /// The caller's streams according to that answer.
+    /// The caller's streams according to the answer that it received.
     pub answered: Vec<Section>,
     /// The streams of the callee that sends early media.
     pub received: Vec<Section>,
-    /// The caller is bridged with that callee, which has not left.
+    /// The caller is bridged with that callee; false after the callee was redirected.
     pub is_bridged: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Read-only views of calls for lists and interfaces.
+//! Snapshots of calls for the REST API and other observers: phase, participants and their progress.
 
 use super::established::Handover;
 use super::participant::{EndpointKind, Fork, LegId, Participant, SessionId};
@@ -11,7 +11,7 @@ use offhook_signaling::message::CallId;
 pub struct CallSnapshot {
     /// The progress of the call.
     pub phase: CallPhase,
-    /// The participants: caller, callees, targets of a transfer.
+    /// The participants: the caller, the callees and the targets of a transfer.
     pub participants: Vec<ParticipantSnapshot>,
 }
 
@@ -33,15 +33,15 @@ pub enum CallPhase {
 pub struct ParticipantSnapshot {
     /// Its leg.
     pub leg: LegKey,
-    /// Its part in the call.
+    /// Its role in the call.
     pub role: ParticipantRole,
     /// The progress at its leg.
     pub progress: LegProgress,
-    /// It has the other participant on hold.
+    /// The participant has the other one on hold.
     pub is_holding: bool,
     /// Its endpoint.
     pub endpoint: EndpointKind,
-    /// The session of a browser, and the identifier of the call there.
+    /// The session of a browser, and the identifier of the call in that session.
     pub browser: Option<(SessionId, CallId)>,
     /// The caller, as shown to the participant.
     pub caller: String,
@@ -53,7 +53,7 @@ pub struct ParticipantSnapshot {
     pub is_incoming: bool,
 }
 
-/// The part of a participant in a call.
+/// The role of a participant in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParticipantRole {
     /// The caller, or the participant that replaced it.
@@ -76,8 +76,8 @@ pub enum LegProgress {
 }
 
 impl Call {
-    /// Returns the call and its participants; none if it has ended. `call_id` returns the identifier of the call in the
-    /// session of the browser at a leg.
+    /// Returns the call and its participants; `None` if it has ended. `call_id` returns, for a browser's leg, the
+    /// identifier of the call in the browser's session.
     pub(crate) fn snapshot(&self, call_id: impl Fn(LegKey) -> Option<CallId>) -> Option<CallSnapshot> {
         let (phase, participants) = match &self.state {
             State::Ringing(ringing) => {

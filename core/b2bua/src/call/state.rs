@@ -1,7 +1,7 @@
-//! Transitions: every state with every input.
+//! Transitions of the call machine, for each state and input.
 //!
-//! Commands and SIP requests that mean the same reach the same method: a hang-up by command, BYE, CANCEL and a rejection
-//! are `hang_up` of the state.
+//! Commands and SIP messages with the same meaning call the same method: a hang-up by command, BYE, CANCEL and a
+//! rejection call `hang_up` of the state.
 
 use super::context::Context;
 use super::forking::Forking;
@@ -190,7 +190,7 @@ impl State {
         }
     }
 
-    /// Returns the SIP endpoint of a leg, alerted callees and looped dialogs included.
+    /// Returns the SIP endpoint of a leg, also of an alerted callee or of a looped dialog.
     pub(super) fn peer_mut(&mut self, leg: LegKey) -> Option<&mut Peer> {
         match self {
             Self::Ringing(call) => call.peer_mut(leg),
