@@ -4,11 +4,12 @@
 //!      both can, none on hold         both are up
 //!  Off ───────────────────────> Trying ────────────> Switched
 //!   ^                              │ 3 s, or a browser  │ connection lost
-//!   │ hold, transfer, end          v gave up            v
+//!   │ hold, transfer               v gave up            v
 //!   └──────────────────────────  GaveUp <───────────────┘   (the relay carries the media)
 //! ```
 //!
-//! During an attempt, and after it failed, the relay forwards the media, so that no media are interrupted.
+//! The relay forwards the media until both browsers are connected, and again after a failure, so that no media are
+//! interrupted. From every state, a hold or a change of the legs leads back to `Off`.
 
 use super::context::Context;
 use super::participant::JsonText;
@@ -24,7 +25,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
 /// A step in setting up direct media between two browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectMediaStep {
-    /// Sent to the browser that is to make the offer.
+    /// Requests the offer; sent to the caller.
     Begin,
     /// The offer.
     Offer(String),
@@ -40,7 +41,8 @@ pub enum DirectMediaStep {
     End,
 }
 
-/// The state of direct media in an established call; `legs` are the legs of the attempt.
+/// The state of direct media in an established call. `legs` are the two legs of the attempt, `up` those that are
+/// connected directly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum DirectState {
     Off,
@@ -95,7 +97,7 @@ impl Established {
         }
     }
 
-    /// Returns the two legs if both browsers support direct media and neither is on hold.
+    /// Returns the two legs if direct media are allowed, both are browsers that support them, and neither is on hold.
     fn direct_legs(&self, direct: &DirectMedia) -> Option<PerLeg<LegKey>> {
         let legs = &self.legs;
         let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
@@ -103,7 +105,7 @@ impl Established {
         (can && !self.has_hold()).then_some(PerLeg { a: self.key(LegId::A), b: self.key(LegId::B) })
     }
 
-    /// Handles a step that a browser sent.
+    /// Handles a step that a browser sent in the attempt `attempt`.
     pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectMediaStep, cx: &mut Context) {
         let Some(side) = self.side(leg).filter(|_| attempt == cx.direct.attempt) else { return cx.ignore() };
         match (&mut self.direct, step) {
@@ -155,14 +157,14 @@ impl Established {
         }
     }
 
-    /// Ends an attempt whose time is up.
+    /// Ends an attempt at its deadline.
     pub(super) fn time_out_direct(&mut self, now: Time, cx: &mut Context) {
         if self.direct.poll_timeout().is_some_and(|at| at <= now) {
             self.give_up_direct(cx);
         }
     }
 
-    /// Returns to relayed media for the rest of this call, or until it is held or transferred.
+    /// Returns to relayed media, without another attempt until a hold ends or the legs change.
     fn give_up_direct(&mut self, cx: &mut Context) {
         let Some(legs) = self.direct.legs().cloned() else { return };
         if matches!(self.direct, DirectState::Switched { .. }) {
@@ -173,7 +175,7 @@ impl Established {
         self.direct = DirectState::GaveUp { legs };
     }
 
-    /// Notifies the browsers that are still in the call that the attempt is over.
+    /// Notifies the browsers of the attempt, if they are still in the call, that it is over.
     fn end_direct(&self, cx: &mut Context) {
         let (DirectState::Trying { legs, .. } | DirectState::Switched { legs }) = &self.direct else { return };
         for leg in [legs.a, legs.b] {

@@ -17,7 +17,7 @@ pub enum DtmfMethod {
     InfoRelay,
 }
 
-/// The duration of a digit of `application/dtmf-relay` in milliseconds, as phones send it.
+/// The duration of a digit in `application/dtmf-relay`, in milliseconds. Phones send the same value.
 const DURATION: u16 = 160;
 
 /// The body of an INFO that requests a key frame (RFC 5168 §3).
@@ -34,14 +34,14 @@ pub fn digits_of(body: &Body) -> Option<String> {
             let (name, value) = line.split_once('=')?;
             name.trim().eq_ignore_ascii_case("signal").then(|| value.trim().to_owned())
         })?,
-        // Some peers send `audio/telephone-event` with the value of `a=fmtp`, or with `d=` before the event.
+        // Some peers send the event in a body of `audio/telephone-event`, or with `d=` before it.
         "application/dtmf" | "audio/telephone-event" => {
             let text = text.trim();
             text.strip_prefix("d=").unwrap_or(text).to_owned()
         }
         _ => return None,
     };
-    // Some peers send the event code: 10 and 11 are the star and the hash (RFC 4733 §3.2).
+    // Some peers send the event code, which is 10 for the star and 11 for the hash (RFC 4733 §3.2).
     let digit = match signal.to_ascii_uppercase().as_str() {
         "10" => '*',
         "11" => '#',
@@ -104,14 +104,14 @@ impl Established {
         }
     }
 
-    /// Requests a key frame from a peer without RTCP feedback.
+    /// Requests a key frame by INFO from a peer that does not support RTCP feedback.
     pub(super) fn request_key_frame(&self, leg: LegKey, cx: &mut Context) {
         if let Some(peer) = self.leg(leg).and_then(|leg| leg.participant.peer()) {
             cx.push(info(peer.invite(), "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
         }
     }
 
-    /// Handles a key frame request of the peer.
+    /// Handles a peer's key frame request in an INFO.
     pub(super) fn key_frame_requested(&self, leg: LegKey, cx: &mut Context) {
         if self.side(leg).is_some() {
             cx.media([Command::RequestKeyFrame { leg }]);

@@ -17,7 +17,7 @@ pub(super) const fn name_of(side: LegId) -> &'static str {
     }
 }
 
-/// Returns the end of a call because the media of a side stopped.
+/// Returns the reason for the end of a call after the media of a side stopped.
 pub(super) const fn media_lost(side: LegId) -> EndReason {
     match side {
         LegId::A => EndReason::CallerMediaLost,
@@ -25,7 +25,7 @@ pub(super) const fn media_lost(side: LegId) -> EndReason {
     }
 }
 
-/// Returns the end of the callees that are still alerted when the call ends.
+/// Returns the end that is reported to the callees that are still alerted when the call ends.
 pub(super) fn end_of_forks(end: &End) -> End {
     match end.reason {
         EndReason::NoAnswer | EndReason::HungUp => EndReason::Canceled.into(),
@@ -33,7 +33,8 @@ pub(super) fn end_of_forks(end: &End) -> End {
     }
 }
 
-/// The end of a call because of a transport failure. The text starts with one of the stock SDK's `CALL_STATUS_INFO`.
+/// Returns the end of a call after a transport failure of the participant `of`. The text starts with one of the stock
+/// SDK's `CALL_STATUS_INFO`.
 pub(super) fn setup_failed(failure: TransportFailure, of: &str) -> End {
     let text = match failure {
         TransportFailure::IceTimeout => format!("Failed by ICE error: no ICE check of the {of} arrives at the relay"),
@@ -51,14 +52,14 @@ pub(super) fn setup_failed(failure: TransportFailure, of: &str) -> End {
     End { reason, status_line: Some((reason.sip_status(), text)) }
 }
 
-/// Returns the command that ends a SIP leg, if its dialog is not over.
+/// Returns the command that ends a SIP leg, if its INVITE was sent or received and its dialog is not over.
 pub(super) fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
     let invite = peer.invite();
     match peer.dialog() {
         PeerDialog::Planned(_) | PeerDialog::Over => None,
         PeerDialog::Inbound => {
             let (status, reason) = match &end.status_line {
-                // A 3xx without an address is not forwarded.
+                // A 3xx is not forwarded, because its contacts are not known here.
                 Some((status, text)) if *status >= 400 => (*status, Some(text.clone()).filter(|text| !text.is_empty())),
                 _ => (rejection(end.reason), None),
             };
@@ -72,7 +73,7 @@ pub(super) fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
     }
 }
 
-/// Returns the status that rejects a call.
+/// Returns the status of the response that rejects an inbound INVITE.
 const fn rejection(reason: EndReason) -> u16 {
     match reason {
         EndReason::NoAnswer => 480,

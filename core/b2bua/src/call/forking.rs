@@ -1,4 +1,4 @@
-//! The callees, or targets of a transfer, that are alerted at the same time.
+//! Parallel forking: the callees, or targets of a transfer, that are alerted at the same time.
 
 use super::context::{Context, has_video};
 use super::early::change_fork;
@@ -8,7 +8,7 @@ use offhook_media::command::{Command, LegKey};
 use offhook_sdp::section::Section;
 use serde::{Deserialize, Serialize};
 
-/// The branches of a call that is being routed to several callees.
+/// The forks of a call or transfer, and the deadline of their alerting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Forking {
     pub(super) forks: Vec<Fork>,
@@ -16,8 +16,8 @@ pub(super) struct Forking {
 }
 
 impl Forking {
-    /// Alerts all of `targets` on behalf of `from`, which offers `media`; none if nothing can be offered to any of
-    /// them.
+    /// Alerts all of `targets` on behalf of `from`, which offers `media`. Returns `None` if no media can be offered to
+    /// any of them.
     pub(super) fn alert(
         targets: Vec<Participant>,
         from: &Side,
@@ -55,7 +55,7 @@ impl Forking {
         self.forks.iter_mut().find(|fork| fork.participant.leg == leg)
     }
 
-    /// Returns the fork if there is one only.
+    /// Returns the fork if there is exactly one.
     pub(super) fn only_mut(&mut self) -> Option<&mut Fork> {
         match self.forks.as_mut_slice() {
             [fork] => Some(fork),
@@ -63,7 +63,8 @@ impl Forking {
         }
     }
 
-    /// Returns whether one of the callees is a browser, which is alerted without a message from it.
+    /// Returns whether one of the callees is a browser. A browser does not report its alerting, so that it counts as
+    /// alerted immediately.
     pub(super) fn has_browser(&self) -> bool {
         self.forks.iter().any(|fork| fork.participant.browser().is_some())
     }
@@ -81,8 +82,8 @@ impl Forking {
         end_forks(ended, end, cx);
     }
 
-    /// Returns whether the end of one fork ends the attempt: a user's decline does, a device that fails does not unless
-    /// it is the last one.
+    /// Returns whether the end of one fork ends all of them: it applies to all devices of the user, or the fork is the
+    /// last one.
     pub(super) fn ends_with(&self, end: &End) -> bool {
         end.is_for_all() || self.forks.len() == 1
     }

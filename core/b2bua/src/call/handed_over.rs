@@ -13,7 +13,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Cause};
 use serde::{Deserialize, Serialize};
 
-/// A transferee, and the targets that are alerted for it.
+/// The state of a call without transferor: the transferee, and the targets that are alerted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HandedOver {
     pub(super) transferee: Leg,
@@ -56,7 +56,7 @@ impl HandedOver {
         let legs = PerLeg::new(side, transferee, target);
         let established = Established::new(legs, cx);
         cx.media([connect]);
-        // The hold continues after the transferor has left, because the page of the holder still shows it.
+        // A hold by the transferee outlasts the transfer, because the transferee's page still shows it.
         if !established.has_hold() {
             cx.media([bridge]);
         }
@@ -81,7 +81,7 @@ impl HandedOver {
         }
     }
 
-    /// Handles the hang-up of the transferee, or the end of a target: by command, by SIP or because it was lost.
+    /// Handles the hang-up of the transferee, or the end of a target's alerting: by command, by SIP or by a failure.
     pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         if self.is_transferee(leg) {
@@ -126,7 +126,7 @@ impl HandedOver {
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
         let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
         let answer = if self.is_transferee(offer.leg) {
-            // There is no other participant at the moment: the negotiated media stay in force.
+            // There is no other participant at the moment, so the answer is based on the negotiated media.
             let streams = self.transferee.streams.clone();
             let other = OtherSide { streams: &streams, is_browser: false, is_holding: false };
             answer_reinvite(&mut self.transferee, &other, offer, cx)

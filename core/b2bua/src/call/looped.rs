@@ -1,6 +1,6 @@
-//! A looped call: an INVITE to a SIP server that returns to this relay. The server takes part in the signaling only. It
-//! selects the callees and may forward the call elsewhere; the media of two browsers are bridged here, from DTLS to
-//! DTLS, and no RTP leaves the process.
+//! Looped calls (hairpin): a SIP server returns the INVITE of a browser's call to this relay, for another user of it. The
+//! server takes part in the signaling only: it selects the callees, and may forward the call elsewhere. The relay
+//! bridges the media of two browsers itself, from DTLS to DTLS, so that no RTP passes through the server.
 //!
 //! ```text
 //!  caller ── INVITE ──> server ── INVITE ──> relay: recognizes the caller's INVITE
@@ -25,12 +25,12 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
 
-/// An INVITE of this call that returned through a SIP server.
+/// An INVITE of this call that a SIP server returned to the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LoopedInvite {
     /// The fork whose INVITE returned.
     outbound: LegKey,
-    /// The participant that stands for the received INVITE.
+    /// The participant that represents the received INVITE.
     pub(super) inbound: Participant,
     /// The legs of the callees that are alerted for it.
     callees: Vec<LegKey>,
@@ -45,7 +45,7 @@ pub(super) struct AnsweredLoop {
     sdp: String,
 }
 
-/// The two SIP dialogs with the server behind the call of two browsers.
+/// The two SIP dialogs with the server that belong to an established looped call.
 pub(super) type LoopedDialogs = PerLeg<Participant>;
 
 impl LoopedDialogs {
@@ -57,21 +57,23 @@ impl LoopedDialogs {
 }
 
 impl Ringing {
-    /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
+    /// Returns whether a received INVITE can be that of `leg`, looped through a SIP server: the INVITE has no final
+    /// response, and the caller is a browser without early media.
     pub(super) fn accepts_looped_invite(&self, leg: LegKey) -> bool {
         let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
         let is_unanswered = peer.is_some_and(Peer::is_unanswered);
         is_unanswered && self.caller.participant.browser().is_some() && self.caller.early().is_none()
     }
 
-    /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
+    /// Returns the fork whose offer contains the same ICE credentials as `offer`. A SIP server has then returned the
+    /// relay's own offer.
     pub(super) fn fork_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
         let is_own = |participant: &&Participant| participant.peer().is_some_and(|peer| peer.has_ice_of(offer));
         self.forking.forks.iter().map(|fork| &fork.participant).find(is_own).map(|participant| participant.leg)
     }
 
-    /// Alerts the callees of a looped INVITE. `inbound` stands for the received INVITE, `outbound` is the fork that sent
-    /// it.
+    /// Alerts the callees of a looped INVITE. `outbound` is the fork that sent the INVITE, and `inbound` represents the
+    /// received one.
     pub(super) fn alert_for_looped_invite(
         &mut self,
         outbound: LegKey,
@@ -126,7 +128,8 @@ impl Ringing {
         State::Ringing(self)
     }
 
-    /// Removes and returns the looped INVITE of the fork `outbound` that was answered by the relay with `sdp`.
+    /// Finds the looped INVITE that the relay answered with `sdp`, which the fork `outbound` has received through the
+    /// server. Removes and returns it.
     pub(super) fn take_looped_invite_answered_by(&mut self, outbound: LegKey, sdp: &str) -> Option<AnsweredLoop> {
         let description = SipDescription::parse(sdp).ok()?;
         let find = |is_same: &dyn Fn(&Peer) -> bool| -> Vec<usize> {
@@ -137,7 +140,8 @@ impl Ringing {
             matching.map(|(index, _)| index).collect()
         };
         let by_session = find(&|peer| peer.session_id() == Some(description.origin.session_id));
-        // All answers to a server have the same address, so that the address alone does not identify one of two.
+        // The server has replaced the session id. All answers to a server have the same address, so the address
+        // identifies the INVITE only if no other one was answered.
         let found = if by_session.is_empty() { find(&|peer| peer.has_address_of(&description)) } else { by_session };
         let [index] = found[..] else { return None };
         if !self.forking.contains(outbound) {
@@ -148,8 +152,8 @@ impl Ringing {
         Some(AnsweredLoop { inbound, leg, sdp })
     }
 
-    /// Bridges the caller and the callee of a looped INVITE, whose answer the server has forwarded to the fork
-    /// `outbound`.
+    /// Bridges the caller with the callee of a looped INVITE, after the server has forwarded the callee's answer to the
+    /// fork `outbound`.
     pub(super) fn bridge_looped(
         mut self: Box<Self>,
         outbound: LegKey,
@@ -176,8 +180,8 @@ impl Ringing {
         }
     }
 
-    /// Removes an alerted callee of a looped INVITE. When the last one is removed, the INVITE is rejected; the server
-    /// then decides on the call.
+    /// Removes an alerted callee of a looped INVITE. If it is the last one, or if its end applies to all devices, the
+    /// INVITE is rejected, and the server determines how the call continues.
     pub(super) fn remove_looped_callee(&mut self, index: usize, leg: LegKey, end: &End, cx: &mut Context) {
         let Some(looped) = self.looped_invites.get_mut(index) else { return };
         if end.is_for_all() || looped.callees.len() == 1 {
@@ -188,7 +192,7 @@ impl Ringing {
         self.forking.end_some(&[leg], end, cx);
     }
 
-    /// Handles CANCEL or BYE of the server for a looped INVITE. Returns false if the leg is not one.
+    /// Handles CANCEL or BYE of the server for a looped INVITE. Returns false if `inbound` is not the leg of one.
     pub(super) fn end_looped_invite_at(&mut self, inbound: LegKey, end: &End, cx: &mut Context) -> bool {
         let index = self.looped_invites.iter().position(|looped| looped.inbound.leg == inbound);
         let looped = index.map(|index| self.looped_invites.remove(index));
@@ -214,7 +218,7 @@ impl Ringing {
 }
 
 impl Established {
-    /// Ends the two dialogs with the server, because the call is transferred.
+    /// Ends the two dialogs with the server, because a transfer or replacement changes the participants.
     pub(super) fn end_looped_dialogs(&mut self, end: &End, cx: &mut Context) {
         if let Some(looped) = self.looped.take() {
             looped.remove(end, cx);

@@ -1,5 +1,5 @@
-//! Redirects by phones of this relay (RFC 3261 §21.3). The relay is their server, and follows redirects among its own
-//! users.
+//! Redirects (3xx) by phones that are registered at this relay (RFC 3261 §21.3). The relay, as their server, calls the
+//! contacts instead of forwarding the response to the caller.
 
 use super::context::Context;
 use super::forking::{Forking, end_forks};
@@ -16,7 +16,7 @@ use offhook_sip::user_agent::io::Cause;
 const MOST: u8 = 5;
 
 impl Ringing {
-    /// Returns whether a callee is alerted under this name.
+    /// Returns whether a callee with this login is being alerted.
     pub(super) fn is_alerting_login(&self, login: &LoginName) -> bool {
         self.forking.forks.iter().any(|fork| fork.participant.callee.login() == login)
     }
@@ -24,7 +24,7 @@ impl Ringing {
     /// Requests the targets of a redirect. Returns false if the relay does not follow it.
     pub(super) fn request_redirect_targets(&mut self, leg: LegKey, cause: &Cause, cx: &mut Context) -> bool {
         let Cause::Refused { status: 300..=302, contacts, .. } = cause else { return false };
-        // A callee of a looped INVITE is rejected to the server, which may have another target.
+        // For a callee of a looped INVITE, the INVITE is rejected instead, because the server may have another target.
         let is_of_server = self.looped_invite_of(leg).is_some();
         let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
         let is_here = peer.is_some_and(|peer| peer.account().is_none());
@@ -36,7 +36,7 @@ impl Ringing {
         true
     }
 
-    /// Alerts the targets of a redirect in place of the phone.
+    /// Alerts the targets of a redirect instead of the phone that sent it.
     pub(super) fn redirect(
         mut self: Box<Self>,
         leg: LegKey,

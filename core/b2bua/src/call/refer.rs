@@ -1,4 +1,5 @@
-//! Transfers that a SIP endpoint executes by REFER (RFC 3515), and replaced endpoints (RFC 3891).
+//! Transfers that a SIP endpoint executes because of a REFER (RFC 3515), and the replacement of a leg by an INVITE with
+//! Replaces (RFC 3891).
 
 use super::context::Context;
 use super::established::Handover;
@@ -16,7 +17,7 @@ use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
 
-/// A transfer that the peer was requested to execute.
+/// A transfer that the relay requested from the peer by REFER.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Referral {
     /// The side of the transferor.
@@ -25,11 +26,11 @@ pub(super) struct Referral {
 }
 
 impl Established {
-    /// Requests the SIP endpoint at the other side of a browser to call the target.
+    /// Sends REFER to the SIP endpoint at the other side of the transferor, so that it calls the target.
     pub(super) fn refer(&mut self, leg: LegKey, target: Uri, fallback: Fallback, cx: &mut Context) {
         let Some(by) = self.side(leg) else { return };
         if self.handover.is_some() {
-            // Only one transfer at a time: the first one continues.
+            // Only one transfer is possible at a time, and the first one continues.
             return self.report_failed_transfer(by, &EndReason::Busy.into(), cx);
         }
         let Some(peer) = self.legs.get(by.other()).participant.peer() else { return };
@@ -42,7 +43,7 @@ impl Established {
         cx.report(CallEvent::TransferStarted { by: leg });
     }
 
-    /// Handles the progress of the call that the peer makes as requested.
+    /// Handles the progress of the call that the peer places because of the REFER.
     pub(super) fn refer_progress(mut self: Box<Self>, leg: LegKey, progress: ReferProgress, cx: &mut Context) -> State {
         let side = self.side(leg);
         let referral = self.referral().filter(|referral| side == Some(referral.by.other())).cloned();
@@ -62,7 +63,7 @@ impl Established {
         State::Established(self)
     }
 
-    /// Ends the call after the peer has reached the target, as the side `by` requested.
+    /// Ends the call after the peer has reached the target. `by` is the side of the transferor.
     pub(super) fn complete_referral(self: Box<Self>, by: LegId, cx: &mut Context) -> State {
         cx.report(CallEvent::TransferCompleted { by: Some(self.key(by)), target: None });
         self.end(EndReason::Transferred, cx)
@@ -102,14 +103,15 @@ impl Established {
         cx.remove_leg(&removed, &EndReason::Transferred.into());
         self.repeat_status_after_hold(&removed, side.other(), cx);
         if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
-            // The page that requested a transfer is still in its call, with another participant.
+            // The transferor remains in the call, with another participant. The repeated state ends the transfer in its
+            // client.
             cx.report(CallEvent::StateRepeated { leg: self.key(side.other()), is_holding: false });
         }
         self.adapt(side.other(), cx);
     }
 
-    /// Accepts the INVITE of an endpoint that replaces the one of a side; returns its streams, which are empty until it
-    /// has answered an offer of the relay.
+    /// Accepts the INVITE of an endpoint that replaces the participant of a side. Returns its streams. Without an offer
+    /// in the INVITE, they are empty until the endpoint has answered the relay's offer.
     fn accept_replacement(
         &self,
         side: LegId,
@@ -144,12 +146,12 @@ impl Established {
     }
 }
 
-/// The progress of the call that a peer makes as requested by REFER.
+/// The progress of the call that a peer places because of a REFER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReferProgress {
     /// The REFER was rejected.
     Refused,
-    /// The status of that call, which is not decided.
+    /// A provisional status of that call.
     Provisional(u16),
     /// The final status of that call.
     Final(u16),

@@ -1,4 +1,4 @@
-//! The state of a call from its placement to the first answer.
+//! The state of a call from its placement until a callee answers.
 
 use super::context::Context;
 use super::forking::{Forking, end_forks};
@@ -16,7 +16,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Cause, Command as SipCommand};
 use serde::{Deserialize, Serialize};
 
-/// A caller, and the callees that are alerted.
+/// The state of an unanswered call: the caller, and the callees that are alerted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ringing {
     pub(super) caller: Caller,
@@ -27,7 +27,7 @@ pub(super) struct Ringing {
     pub(super) redirections: u8,
 }
 
-/// Returns the names of the codecs in use, each once.
+/// Returns the names of the codecs of the negotiated streams, each once.
 fn codec_names(legs: &PerLeg<Leg>) -> Vec<String> {
     let sections = legs.a.streams.iter().chain(&legs.b.streams).filter(|section| !section.rejected);
     let mut names: Vec<String> = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn place(
     now: Time,
     cx: &mut Context,
 ) -> State {
-    // Reported immediately: a stock client that hangs up before its first status sends no message.
+    // Reported before anything else, because a stock client that hangs up before it receives a status sends no message.
     cx.report(caller.placed());
     alert(caller, offer, targets, now, cx)
 }
@@ -104,7 +104,7 @@ impl Ringing {
         self.participants_mut().find(|participant| participant.leg == leg)?.peer_mut()
     }
 
-    /// Handles the answer of a browser, with lines for the answer to a SIP caller.
+    /// Handles the answer of a browser. `lines` are its additional SDP lines for the relay's answer to a SIP caller.
     pub(super) fn browser_answers(
         mut self: Box<Self>,
         leg: LegKey,
@@ -144,7 +144,7 @@ impl Ringing {
         }
     }
 
-    /// Handles the answer of a callee.
+    /// Handles the answer of a callee that is not alerted for a looped INVITE.
     pub(super) fn answer(self: Box<Self>, leg: LegKey, sdp: &str, cx: &mut Context) -> State {
         let Some(fork) = self.forking.get(leg) else { return State::Ringing(self) };
         let answer = LegMaker::parse_answer(fork, sdp);
@@ -193,13 +193,14 @@ impl Ringing {
             codecs: codec_names(legs),
         });
         if was_early && !CONVERSIONS.legs(&legs.a.streams, &legs.b.streams).is_delivered_where_requested() {
-            // The caller was answered according to an earlier description of the callee than the latest.
+            // The caller's answer matches an earlier description of the callee. With the latest description, the callee
+            // cannot receive the caller's audio, so it receives a new offer.
             established.offer_to(LegId::B, Purpose::Change, cx);
         }
         State::Established(established)
     }
 
-    /// Handles the hang-up of the caller, or the end of an alerted callee: by command, by SIP or because it was lost.
+    /// Handles the hang-up of the caller, or the end of a callee's alerting: by command, by SIP or by a failure.
     pub(super) fn hang_up(mut self: Box<Self>, leg: LegKey, end: impl Into<End>, cx: &mut Context) -> State {
         let end = end.into();
         if self.caller.participant.leg == leg {
@@ -257,7 +258,7 @@ impl Ringing {
 }
 
 impl Context {
-    /// Connects the caller, and returns the text of its answer.
+    /// Connects the caller, and returns the relay's answer to it, or the relay's offer if the caller made none.
     pub(super) fn answer_caller(&mut self, caller: &mut Participant, settled: &Settled, silence: Silence) -> String {
         let leg = caller.leg;
         let (commands, text) = match &mut caller.side {
@@ -271,7 +272,7 @@ impl Context {
                     let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
                     (core::iter::once(open).chain(connect).collect(), text)
                 }
-                // The caller requested an offer: its answer is in the ACK.
+                // The INVITE contained no offer. The relay's offer is in the 2xx, and the caller's answer in the ACK.
                 None => (vec![peer.open(leg)], self.maker.delayed_offer(peer, &settled.callee)),
             },
         };
@@ -279,7 +280,8 @@ impl Context {
         text
     }
 
-    /// Accepts the INVITE of a SIP caller, with the answer of the early media unless there is another.
+    /// Accepts the INVITE of a SIP caller with the description `text` or, without it, with the answer that was sent for
+    /// early media.
     fn accept_caller(&mut self, caller: &mut Participant, text: Option<&str>) {
         if let Some(peer) = caller.peer_mut() {
             peer.accept();

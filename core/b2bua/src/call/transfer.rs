@@ -1,5 +1,6 @@
-//! Transfers that the relay executes itself: the transferee keeps its media while the target is called, or is joined
-//! with the remote participant of another call.
+//! Transfers that the relay executes itself, without REFER to the transferee. In a blind transfer, the relay calls the
+//! target while the transferee keeps its media. In an attended transfer, the relay bridges the remote participants of
+//! two calls.
 
 use super::context::Context;
 use super::early::RINGING;
@@ -15,7 +16,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 use serde::{Deserialize, Serialize};
 
-/// A transfer that the relay executes itself.
+/// A blind transfer in progress, which the relay executes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Transfer {
     /// The side of the transferor.
@@ -23,14 +24,14 @@ pub(super) struct Transfer {
     pub(super) forking: Forking,
 }
 
-/// The answer of a target that the transferee can exchange media with.
+/// The checked answer of a transfer target, and the streams of the target that result from it.
 pub(super) struct TargetAnswer {
     answer: ForkAnswer,
     streams: Vec<Section>,
 }
 
 impl TargetAnswer {
-    /// Turns the answering fork into a leg; returns it with the worker's command.
+    /// Converts the fork that answered to a leg. Returns the leg, and the command that connects it at the worker.
     pub(super) fn connect(self, mut fork: Fork) -> (Leg, Command) {
         let connect = LegMaker::connect(&mut fork, self.answer, &self.streams, Silence::EndsLeg);
         if let Some(peer) = fork.participant.peer_mut() {
@@ -40,11 +41,11 @@ impl TargetAnswer {
     }
 }
 
-/// Matches a target's answer with the media of the transferee.
+/// Checks whether a target's answer matches the media of the transferee.
 pub(super) fn check_target(transferee: &Leg, fork: &Fork, sdp: &str) -> Result<TargetAnswer, EndReason> {
     let answer = LegMaker::parse_answer(fork, sdp)?;
     let streams = LegMaker::settle_transfer(transferee, fork, &answer)?;
-    // A browser sends according to its only answer.
+    // The media of a browser cannot be renegotiated, so the target must be able to receive the audio that it sends.
     let is_browser = transferee.participant.browser().is_some();
     if is_browser && !CONVERSIONS.legs(&transferee.streams, &streams).is_delivered() {
         return Err(EndReason::NoCommonCodecs);
@@ -67,7 +68,7 @@ impl Established {
             Err(reason) => return self.report_failed_transfer(by, &reason.into(), cx),
         };
         if self.handover.is_some() {
-            // Only one transfer at a time: the first one continues.
+            // Only one transfer is possible at a time, and the first one continues.
             cx.discard(&targets);
             return self.report_failed_transfer(by, &EndReason::Busy.into(), cx);
         }
@@ -84,7 +85,7 @@ impl Established {
         }
     }
 
-    /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
+    /// Removes a transferor that hangs up before the target answers. The transferee waits for the target.
     pub(super) fn hand_over(self: Box<Self>, transfer: Transfer, cx: &mut Context) -> State {
         let Transfer { by, forking } = transfer;
         let Self { legs, looped, .. } = *self;
@@ -108,7 +109,7 @@ impl Established {
         }
     }
 
-    /// Puts the target in the place of the transferor.
+    /// Replaces the transferor by the target.
     fn complete_transfer(&mut self, leg: LegKey, answer: TargetAnswer, cx: &mut Context) {
         let Some(Transfer { by, mut forking }) = self.take_transfer() else { return };
         let Some(fork) = forking.remove(leg) else { return };
@@ -118,7 +119,7 @@ impl Established {
         let transferor = core::mem::replace(self.legs.get_mut(by), target);
         cx.set_media(&self.legs.a.streams);
         cx.media([connect]);
-        // The hold continues after the transferor has left, because the page of the holder still shows it.
+        // A hold by the transferee outlasts the transfer, because the transferee's page still shows it.
         if !self.has_hold() {
             cx.media([Command::Bridge { a: self.key(by.other()), b: leg }]);
         }
@@ -128,7 +129,7 @@ impl Established {
         self.adapt_both(cx);
     }
 
-    /// Removes a transferor whose place another participant has.
+    /// Removes a transferor after another participant has replaced it.
     fn remove_transferor(&self, transferor: &Leg, side: LegId, cx: &mut Context) {
         cx.remove_leg(transferor, &EndReason::Transferred.into());
         self.repeat_status_after_hold(transferor, side.other(), cx);
@@ -177,7 +178,7 @@ impl Established {
         forking.end_some(&[leg], &end, cx);
     }
 
-    /// Ends a transfer that no target accepted; the call continues.
+    /// Ends a transfer that no target accepted. The call continues.
     pub(super) fn transfer_fails(&mut self, end: &End, cx: &mut Context) {
         let Some(Transfer { by, forking }) = self.take_transfer() else { return };
         let of_forks = if end.reason == EndReason::NoAnswer { EndReason::Canceled.into() } else { end.clone() };
@@ -200,7 +201,7 @@ impl Established {
         self.report_failed_transfer(by, &End { reason: EndReason::NoCommonCodecs, status_line }, cx);
     }
 
-    /// Removes both sides from the call: the transferor `by` leaves, the other one is returned.
+    /// Ends the call because of an attended transfer: removes the transferor `by`, and returns the other leg.
     pub(super) fn release(mut self: Box<Self>, by: LegId, cx: &mut Context) -> (State, Leg) {
         self.end_looped_dialogs(&EndReason::Transferred.into(), cx);
         let transfer = self.take_transfer();
@@ -213,7 +214,7 @@ impl Established {
         (cx.finish(EndReason::Transferred), leg)
     }
 
-    /// Replaces the transferor by `released`, the participant of another call.
+    /// Completes an attended transfer: replaces the transferor `by` by `released`, a leg of its other call.
     pub(super) fn join(&mut self, by: LegKey, released: Leg, cx: &mut Context) {
         let Some(side) = self.side(by) else { return };
         self.end_looped_dialogs(&EndReason::Transferred.into(), cx);
