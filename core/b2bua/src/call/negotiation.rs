@@ -27,14 +27,15 @@ use std::borrow::Cow;
 /// The conversions between codecs that media workers perform.
 pub const CONVERSIONS: Conversions = Conversions::G711;
 
-/// Creates the relay's side of legs.
+/// Creates the relay's side of each leg: ICE credentials, SSRCs, offers and answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegMaker {
     side: RelaySide,
     pub(super) random: ChaCha20Rng,
 }
 
-/// Generates ICE credentials: 48 bits of user name fragment and 144 of password, more than RFC 8445 §5.3 requires.
+/// Generates ICE credentials with more random bits than RFC 8445 §5.3 requires: 48 in the user name fragment and 144 in
+/// the password.
 pub fn ice_credentials(random: &mut ChaCha20Rng) -> IceCredentials {
     let mut text = |length: usize| {
         let mut octets = vec![0; length];
@@ -54,7 +55,7 @@ pub(super) enum ForkAnswer {
 const ICE_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 impl LegMaker {
-    /// Creates a maker whose random numbers depend on `seed`, which must be secret.
+    /// Creates a maker that derives all random values, including ICE passwords, from `seed`, which must be secret.
     #[must_use]
     pub fn new(side: RelaySide, seed: [u8; 32]) -> Self {
         Self { side, random: ChaCha20Rng::from_seed(seed) }
@@ -66,7 +67,7 @@ impl LegMaker {
     }
 
     /// Returns the sections of an offer to `to` on behalf of `from`. `media` are the sections that `from` has offered
-    /// or negotiated; `None` if the caller made no offer.
+    /// or negotiated, or `None` if the caller made no offer.
     fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
         let codecs = &self.side.codecs;
         match (from, media, to) {
@@ -78,7 +79,7 @@ impl LegMaker {
         }
     }
 
-    /// Alerts `participant` on behalf of `from`; returns it if there is nothing to offer.
+    /// Alerts `participant` on behalf of `from`. If no media can be offered, returns the participant as the error.
     pub(super) fn alert(
         &mut self,
         mut participant: Participant,
@@ -110,7 +111,8 @@ impl LegMaker {
         Ok((Fork { participant, offered, ssrcs }, outputs))
     }
 
-    /// Returns the offer to a SIP caller that made none, on behalf of the callee that answered with `streams`.
+    /// Returns the relay's offer to a SIP caller whose INVITE contained none. `streams` are those of the callee that
+    /// answered.
     pub(super) fn delayed_offer(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
         let offered = sip_offer(streams, &self.side.codecs);
         caller.make_offer(offered, Purpose::First, &mut self.random)
@@ -132,8 +134,9 @@ impl LegMaker {
         }
     }
 
-    /// Matches the caller's offer with a fork's answer. If the caller has been answered already, or made no offer, only
-    /// the streams of the fork are determined.
+    /// Determines the relay's answer to the caller and the streams of both legs, from the caller's offer and a fork's
+    /// answer. If the caller made no offer, or received its answer with early media, only the streams of the fork are
+    /// determined.
     pub(super) fn settle(caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.participant.side, parsed) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_callee(fork, parsed),
@@ -155,7 +158,7 @@ impl LegMaker {
         Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
     }
 
-    /// Returns the streams of the target of a transfer, whose other leg is established already.
+    /// Returns the streams of a transfer's target that answered. The streams of the transferee do not change.
     pub(super) fn settle_transfer(
         transferee: &super::Leg,
         fork: &Fork,
@@ -170,13 +173,13 @@ impl LegMaker {
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
 
-    /// Returns the worker's command for a fork that answers.
+    /// Returns the command that connects a fork that answered at the worker.
     pub(super) fn connect(fork: &mut Fork, parsed: ForkAnswer, streams: &[Section], silence: Silence) -> Command {
         let leg = fork.participant.leg;
         match (&mut fork.participant.side, parsed) {
             (Side::Sip(peer), ForkAnswer::Sip(answer)) => peer.apply_answer(leg, *answer, streams, silence),
             (_, ForkAnswer::Browser(parsed)) => browser::connect(leg, &fork.ssrcs, &parsed, streams),
-            // Unreachable: an answer is parsed by the grammar of its own side.
+            // Unreachable: the kind of an answer is that of the participant that sent it.
             (Side::Browser(_), ForkAnswer::Sip(_)) => Command::Unbridge { leg },
         }
     }
@@ -199,7 +202,8 @@ pub(super) const fn end_reason(error: NegotiationError) -> EndReason {
     }
 }
 
-/// Returns the end of the call that results from the end of a SIP leg. `answered` states whether the leg was answered.
+/// Returns the end of a call, or of a fork, that results from the end of its SIP dialog. `answered` states whether the
+/// dialog was confirmed.
 pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     match cause {
         // RFC 3326 §2: another endpoint answered the call.
@@ -225,7 +229,7 @@ pub(super) fn end_of_status(status: u16) -> End {
     End { reason: reason_of(status), status_line: Some((status, String::new())) }
 }
 
-/// Returns the reason that a final response stands for (RFC 3261 §21).
+/// Returns the reason that a final response represents (RFC 3261 §21).
 const fn reason_of(status: u16) -> EndReason {
     match status {
         300..=399 => EndReason::Redirected,

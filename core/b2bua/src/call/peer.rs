@@ -1,5 +1,5 @@
-//! The SIP endpoint's side of a call: its dialog, the descriptions in force, the pending offers, and the transport of its
-//! media.
+//! A leg of a SIP endpoint: its INVITE dialog, the session descriptions in force, the pending offers, and the transport
+//! of its media.
 
 mod descriptions;
 mod dialog;
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use transport::MediaTransport;
 
-/// A SIP endpoint's side of a call.
+/// The state of a SIP endpoint's leg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     dialog: InviteDialog,
@@ -49,27 +49,27 @@ pub struct PeerSetup {
     pub account: Option<AccountId>,
     /// The URI of the peer.
     pub uri: Uri,
-    /// The first state of the dialog.
+    /// The initial state of the dialog.
     pub dialog: PeerDialog,
-    /// The relay's RTP ports.
+    /// The relay's RTP ports for the leg.
     pub ports: Vec<PortPair>,
     /// The mark in the INVITE, by which a looped call is recognized.
     pub mark: Option<String>,
-    /// The transport of its media.
+    /// The transport of the media.
     pub path: Path,
-    /// The address of the ports.
+    /// The relay's address of those ports.
     pub address: RtpAddress,
-    /// The source address of its SIP messages, if one has been received.
+    /// The source address of the peer's SIP messages, if a message has been received.
     pub source: Option<IpAddr>,
-    /// The encryption policy for its media.
+    /// The encryption policy for the media.
     pub srtp: Srtp,
-    /// The page's lines for the relay's descriptions.
+    /// Additional SDP lines, provided by a browser's page, for the relay's descriptions.
     pub extra: Vec<ExtraLine>,
-    /// The session id in `o=`.
+    /// The session id in `o=` of the relay's descriptions.
     pub session_id: u64,
-    /// Its CNAME in RTCP.
+    /// The relay's CNAME in RTCP.
     pub cname: String,
-    /// The first of the SSRCs of its streams.
+    /// The first of the relay's consecutive SSRCs on the leg.
     pub first_ssrc: u32,
 }
 
@@ -123,39 +123,40 @@ impl Peer {
         &self.dialog.state
     }
 
-    /// Returns whether an outbound INVITE has no final response.
+    /// Returns whether the INVITE is outbound and has no final response.
     pub(super) const fn is_unanswered(&self) -> bool {
         matches!(self.dialog.state, PeerDialog::Outbound)
     }
 
-    /// Returns the prepared INVITE, which is sent now.
+    /// Returns the prepared INVITE, which must be sent now; `None` if no INVITE is prepared.
     pub(super) fn begin_dialog(&mut self) -> Option<Box<OutboundInvite>> {
         self.dialog.begin()
     }
 
-    /// Accepts the inbound INVITE.
+    /// Stores that the relay has accepted the inbound INVITE.
     pub(super) fn accept(&mut self) {
         self.dialog.state = PeerDialog::Confirmed;
     }
 
-    /// Confirms the dialog of a 2xx; returns the answer, in the 2xx or a provisional response.
+    /// Stores that the peer has accepted the INVITE, in the dialog `branch`. Returns the answer in the 2xx (`text`) or, if
+    /// it has none, that in a provisional response of the same dialog.
     pub(super) fn confirm(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
         self.dialog.state = PeerDialog::Confirmed;
         let early = self.descriptions.early.take(branch);
         text.or(early)
     }
 
-    /// Handles the end of the dialog.
+    /// Stores that the dialog is over.
     pub(super) fn end_dialog(&mut self) {
         self.dialog.state = PeerDialog::Over;
     }
 
-    /// Returns the source address of its SIP messages, if one has been received.
+    /// Returns the source address of the peer's SIP messages, if a message has been received.
     pub(super) const fn source(&self) -> Option<IpAddr> {
         self.dialog.source
     }
 
-    /// Stores the source address of its SIP messages, which the next command to the worker contains.
+    /// Stores the source address of the peer's SIP messages. The next command that connects the leg contains it.
     pub(super) const fn set_source(&mut self, source: IpAddr) {
         self.dialog.source = Some(source);
     }
@@ -165,7 +166,7 @@ impl Peer {
         self.offers.received = Some(Box::new(offer));
     }
 
-    /// Removes and returns the offer in the peer's INVITE, to answer it.
+    /// Removes and returns the offer in the peer's INVITE, which is answered now.
     pub(super) const fn take_offer(&mut self) -> Option<Box<RemoteOffer>> {
         self.offers.received.take()
     }
@@ -175,7 +176,7 @@ impl Peer {
         self.offers.sent.as_ref()
     }
 
-    /// Makes another offer follow the pending one. Returns false if there is none.
+    /// Defers another offer until the pending one is answered. Returns false if no offer is pending.
     pub(super) const fn defer_offer(&mut self) -> bool {
         match &mut self.offers.sent {
             Some(pending) => {
@@ -186,12 +187,12 @@ impl Peer {
         }
     }
 
-    /// Ends the relay's pending offer, which was answered or refused, and returns it.
+    /// Removes and returns the relay's pending offer, after it was answered or refused.
     pub(super) const fn take_pending(&mut self) -> Option<Pending> {
         self.offers.sent.take()
     }
 
-    /// Sets the lines of a page for the relay's descriptions.
+    /// Sets the additional SDP lines for the relay's descriptions.
     pub(super) fn set_extra(&mut self, lines: Vec<ExtraLine>) {
         self.descriptions.extra = lines;
     }
@@ -211,12 +212,12 @@ impl Peer {
         self.descriptions.local.last().map(|description| description.origin.session_id)
     }
 
-    /// Returns whether a description contains the relay's ICE credentials of this leg.
+    /// Returns whether a description contains the relay's ICE credentials for this leg.
     pub(super) fn has_ice_of(&self, description: &SipDescription) -> bool {
         matches!(&self.transport.path, Path::WebRtc(path) if path.has_credentials_of(description))
     }
 
-    /// Returns whether a description has the address of the relay's latest one.
+    /// Returns whether a description has the same media address as the relay's latest one.
     pub(super) fn has_address_of(&self, description: &SipDescription) -> bool {
         self.descriptions.has_address_of(description)
     }
@@ -226,7 +227,7 @@ impl Peer {
         self.descriptions.early.store(branch, text);
     }
 
-    /// Stores another description of an early dialog, which the relay has answered.
+    /// Stores an offer that the peer sent in an early dialog and that the relay has answered.
     pub(super) fn change_early(&mut self, branch: Branch, text: &str) {
         self.descriptions.early.change(branch, text);
     }
@@ -236,12 +237,12 @@ impl Peer {
         self.descriptions.early.is_forked()
     }
 
-    /// Returns the latest description of the early dialogs.
+    /// Returns the description of the newest early dialog that has one.
     pub(super) fn latest_early(&self) -> Option<&str> {
         self.descriptions.early.latest()
     }
 
-    /// Returns the relay's RTP ports, one for each media section; none if the media use WebRTC.
+    /// Returns the relay's RTP ports, one pair for each media section; empty if the media use WebRTC.
     #[must_use]
     pub fn ports(&self) -> &[PortPair] {
         &self.transport.ports
@@ -252,12 +253,12 @@ impl Peer {
         core::mem::take(&mut self.transport.ports)
     }
 
-    /// Returns the command that opens its ports or permits its ICE checks.
+    /// Returns the worker's command that opens the RTP ports of the leg or, for WebRTC, permits ICE checks.
     pub(super) fn open(&self, leg: LegKey) -> Command {
         self.transport.open(leg)
     }
 
-    /// Returns the SSRCs of its sections.
+    /// Returns the relay's SSRCs, one for each media section.
     pub(super) fn ssrcs(&self) -> Vec<u32> {
         self.transport.ssrcs()
     }

@@ -1,4 +1,4 @@
-//! Legs of browsers: ICE credentials, SSRCs and descriptions.
+//! WebRTC offer/answer with a browser: descriptions of the relay, with ICE credentials, DTLS roles and SSRCs.
 
 use super::LegMaker;
 use crate::call::participant::LegSecrets;
@@ -14,14 +14,15 @@ use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// Properties that all legs of a call's worker have in common.
+/// Properties of the relay that all legs at one media worker have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelaySide {
-    /// SHA-256 of the relay's DTLS certificate.
+    /// The SHA-256 fingerprint of the relay's DTLS certificate.
     pub fingerprint: Fingerprint,
     /// The worker's addresses, best first.
     pub candidates: Vec<SocketAddr>,
-    /// The operator's codecs, in order of preference; empty: the caller's choice.
+    /// The encoding names of the permitted codecs, in order of preference. If empty, the caller's offer determines the
+    /// codecs.
     pub codecs: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ impl LegMaker {
         TransportDescription { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
 
-    /// Alerts a browser with an offer of `offered`; returns the SSRCs in the offer, and the outputs.
+    /// Alerts a browser with an offer of the sections `offered`. Returns the SSRCs in the offer, and the outputs.
     pub(super) fn alert_browser(
         &mut self,
         leg: LegKey,
@@ -61,7 +62,8 @@ impl LegMaker {
         (ssrcs, vec![open, Output::Event { event, has_video }])
     }
 
-    /// Answers a browser's offer; returns the commands for the worker, and the text of the answer.
+    /// Answers a browser's offer. `answer` are the sections of the answer, `caller` the browser's streams. Returns the
+    /// commands for the worker, and the text of the answer.
     pub(in crate::call) fn answer_browser(
         &mut self,
         leg: LegKey,
@@ -72,7 +74,7 @@ impl LegMaker {
         let secrets = self.secrets();
         let sections = local_sections(answer, &secrets);
         let ssrcs: Vec<u32> = sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
-        // A browser offers actpass and becomes the DTLS client; one that requires passive becomes the server.
+        // Browsers offer actpass, and then become the DTLS client. An offer of passive makes the relay the client.
         let (ours, theirs) = match offer.transport.setup {
             DtlsSetup::Passive => (DtlsSetup::Active, DtlsSetup::Passive),
             DtlsSetup::Active | DtlsSetup::ActPass => (DtlsSetup::Passive, DtlsSetup::Active),
@@ -86,10 +88,10 @@ impl LegMaker {
     }
 }
 
-/// Returns the worker's command for a browser that answers the relay's offer.
+/// Returns the command that connects a browser that answered the relay's offer. `offered` are the SSRCs in that offer.
 pub(super) fn connect(leg: LegKey, offered: &[u32], parsed: &BrowserAnswer, callee: &[Section]) -> Command {
     let answer = &parsed.0;
-    // The relay offered actpass.
+    // The relay offered actpass, so the answer determines the DTLS roles.
     let theirs = match answer.transport.setup {
         DtlsSetup::Passive => DtlsSetup::Passive,
         DtlsSetup::Active | DtlsSetup::ActPass => DtlsSetup::Active,
@@ -102,7 +104,8 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], parsed: &BrowserAnswer, call
     described(leg, answer, theirs, streams(callee, ssrcs))
 }
 
-/// The worker's command with a browser's description. A browser's payload types are the same in both directions.
+/// Returns the worker's command that applies a browser's description. A browser's payload types are the same in both
+/// directions.
 fn described(leg: LegKey, description: &WebRtcDescription, setup: DtlsSetup, streams: Vec<Stream>) -> Command {
     let TransportDescription { ice, fingerprint, .. } = description.transport.clone();
     let (rtcp, endpoint) = (PeerRtcp::Muxed, WebRtcEndpoint::Browser);

@@ -1,4 +1,5 @@
-//! Session descriptions of a SIP endpoint and of the relay, and how they are carried in SIP messages.
+//! The session descriptions (SDP) between the relay and a SIP endpoint, and their conversion to and from bodies of SIP
+//! messages.
 
 use super::early::EarlyDescriptions;
 use crate::config::Srtp;
@@ -13,15 +14,15 @@ pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
 /// The descriptions that are in force between the relay and a SIP endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Descriptions {
-    /// The relay's descriptions.
+    /// The relay's latest description, and its origin (`o=`).
     pub(super) local: LocalDescriptions,
-    /// Additional lines of a page for the relay's descriptions.
+    /// Additional SDP lines, provided by a browser's page, for the relay's descriptions.
     pub(super) extra: Vec<ExtraLine>,
     /// The latest description of the peer.
     pub(super) remote: Option<SipDescription>,
-    /// The encryption policy for its media.
+    /// The encryption policy for the media.
     pub(super) srtp: Srtp,
-    /// The encryption of each section.
+    /// The negotiated encryption of each section.
     pub(super) security: Vec<Security>,
     /// The descriptions of early dialogs.
     pub(super) early: EarlyDescriptions,
@@ -56,15 +57,15 @@ impl Descriptions {
         self.local_sections().iter().map(|section| section.section.clone()).collect()
     }
 
-    /// Returns whether a description has the address of the relay's latest one: many servers replace the session id and
-    /// keep the addresses.
+    /// Returns whether a description has the same media address as the relay's latest one. This identifies a
+    /// description of the relay that a server returned: many servers replace the session id, but keep the addresses.
     pub(super) fn has_address_of(&self, description: &SipDescription) -> bool {
         let address = |description: &SipDescription| description.sections.first()?.connection.address();
         let local = self.local.last().and_then(address);
         local.is_some() && local == address(description)
     }
 
-    /// Adds the page's lines.
+    /// Adds the additional lines to the first section.
     pub(super) fn with_extra(&self, mut sections: Vec<SipSection>) -> Vec<SipSection> {
         if let Some(first) = sections.first_mut() {
             first.extra.clone_from(&self.extra);
@@ -79,7 +80,7 @@ pub fn sdp_body(text: &str) -> Body {
     Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
 }
 
-/// Returns the session description in a body, if it is one.
+/// Returns the session description in a body; `None` if the body has another type.
 #[must_use]
 pub fn sdp_text(body: &Body) -> Option<String> {
     let kind = body.content_type.split(';').next().unwrap_or_default().trim();

@@ -1,11 +1,11 @@
-//! The dialog of a SIP endpoint's INVITE.
+//! The INVITE dialog between the relay and a SIP endpoint.
 
 use offhook_sip::message::Uri;
 use offhook_sip::user_agent::io::{AccountId, InviteId, OutboundInvite};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The INVITE of a SIP endpoint, and the state of its dialog.
+/// The INVITE from or to a SIP endpoint, and the state of its dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InviteDialog {
     pub(super) invite: InviteId,
@@ -16,14 +16,14 @@ pub(super) struct InviteDialog {
     pub(super) state: PeerDialog,
     /// The mark in the INVITE, by which a looped call is recognized.
     pub(super) mark: Option<String>,
-    /// The source address of the peer's SIP messages.
+    /// The source address of the peer's SIP messages, if a message has been received.
     pub(super) source: Option<IpAddr>,
 }
 
 /// The state of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerDialog {
-    /// The INVITE is prepared, except for the offer.
+    /// An outbound INVITE is prepared, except for the offer, and not sent yet.
     Planned(Box<OutboundInvite>),
     /// An outbound INVITE without a final response.
     Outbound,
@@ -36,7 +36,7 @@ pub enum PeerDialog {
 }
 
 impl InviteDialog {
-    /// Returns the prepared INVITE, which is sent now.
+    /// Returns the prepared INVITE, which must be sent now; `None` if no INVITE is prepared.
     pub(super) fn begin(&mut self) -> Option<Box<OutboundInvite>> {
         if !matches!(self.state, PeerDialog::Planned(_)) {
             return None;

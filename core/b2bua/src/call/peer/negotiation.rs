@@ -1,4 +1,4 @@
-//! The offers between the relay and a SIP endpoint that are not answered yet, and the endpoint's answers.
+//! The pending offers between the relay and a SIP endpoint, and the endpoint's answers.
 
 use offhook_sdp::offer_answer::sip::accepted;
 use offhook_sdp::section::Section;
@@ -28,11 +28,11 @@ pub(in crate::call) struct Pending {
 /// The purpose of an offer of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::call) enum Purpose {
-    /// The call itself, which fails without an answer.
+    /// The first offer of the dialog. Without an answer, the call fails.
     First,
-    /// Hold or its end, whose result a browser waits for.
+    /// The beginning or end of a hold. The browser that requested it expects the result.
     Hold,
-    /// A change of the other side, or an offer that the peer requested; no browser waits for it.
+    /// A change of the other side, or an offer that the peer requested. No browser expects the result.
     Change,
 }
 
@@ -46,7 +46,7 @@ pub struct RemoteOffer {
 }
 
 impl RemoteOffer {
-    /// Its media; sections that the relay does not support are marked as rejected.
+    /// Returns the media of the offer. Sections that the relay does not support are marked as rejected.
     #[must_use]
     pub fn media(&self) -> Vec<Section> {
         let sections = self.description.media().into_iter().zip(&self.security);
@@ -56,13 +56,13 @@ impl RemoteOffer {
     }
 
     /// Returns whether no media section is usable: fax only, a host name as address, all ports 0, or unsupported keys.
-    /// An answer without media would leave an established call that is silent.
+    /// Such an offer is refused, because an answer without media would result in a silent call.
     pub(in crate::call) fn has_no_media(&self) -> bool {
         self.media().iter().all(|section| section.rejected)
     }
 }
 
-/// An answer of the peer.
+/// An answer of the peer that has been checked.
 #[derive(Clone, Debug)]
 pub(in crate::call) struct RemoteAnswer {
     pub(super) description: SipDescription,
@@ -72,12 +72,12 @@ pub(in crate::call) struct RemoteAnswer {
 }
 
 impl RemoteAnswer {
-    /// Its media; sections that violate the encryption policy are marked as rejected.
+    /// Returns the media of the answer. Sections that violate the encryption policy are marked as rejected.
     pub(in crate::call) fn media(&self) -> &[Section] {
         &self.media
     }
 
-    /// Returns the streams in use, which are the part of the offer that it accepts.
+    /// Returns the streams in use: the part of the relay's offer that the answer accepts.
     pub(in crate::call) fn streams(&self) -> Result<Vec<Section>, EndReason> {
         accepted(&self.offered, &self.media).map_err(super::super::negotiation::end_reason)
     }

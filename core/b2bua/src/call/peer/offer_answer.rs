@@ -1,4 +1,4 @@
-//! Offer/answer exchanges with a SIP endpoint.
+//! Offer/answer exchanges with a SIP endpoint (RFC 3264): creation and check of offers and answers.
 
 use super::Peer;
 use super::negotiation::{Pending, Purpose, RemoteAnswer, RemoteOffer};
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use std::net::SocketAddr;
 
 impl Peer {
-    /// Creates an offer of `offered`; its answer is passed to [`Peer::check_answer`].
+    /// Creates an offer of the sections `offered`. [`Peer::check_answer`] checks the answer.
     pub(in crate::call) fn make_offer(
         &mut self,
         offered: Vec<Section>,
@@ -54,7 +54,8 @@ impl Peer {
         Ok(RemoteAnswer { description, security, offered: offered.clone(), media })
     }
 
-    /// Returns the answer with the change that the peer made later and the relay accepted.
+    /// Returns the answer for a description that the peer has already offered in an UPDATE. Its sections and encryption
+    /// are those of the relay's answer to that offer.
     fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> RemoteAnswer {
         let mut media = description.media();
         for (section, local) in media.iter_mut().zip(self.descriptions.local_sections()) {
@@ -63,7 +64,7 @@ impl Peer {
         RemoteAnswer { description, security: self.descriptions.security.clone(), offered, media }
     }
 
-    /// Puts an answer into force. (An offer that created early dialogs is answered once in each.)
+    /// Puts an answer into force. If an INVITE creates several early dialogs, its offer is answered once in each.
     pub(in crate::call) fn apply_answer(
         &mut self,
         leg: LegKey,
@@ -79,7 +80,8 @@ impl Peer {
         self.connect(leg, &answer.offered, streams, silence)
     }
 
-    /// Accepts every section of an offer at the discard port (RFC 863), because the media will be bridged elsewhere.
+    /// Accepts the sections of an offer, as far as the encryption policy permits, with the discard port (RFC 863): the
+    /// media of a looped call do not pass through the server that made the offer.
     pub fn accept_at_discard_port(&mut self, offer: SipDescription, random: &mut ChaCha20Rng) {
         let policy = self.descriptions.policy();
         let sections = offer.sections.iter().map(|remote| {
@@ -96,12 +98,12 @@ impl Peer {
             }
         });
         let sections = sections.collect();
-        // The session stores the answer.
+        // `local` stores the answer, which is sent when a callee answers.
         let _ = self.descriptions.local.answer(&offer, sections);
         self.descriptions.remote = Some(offer);
     }
 
-    /// Returns the command for unchanged streams whose silence ends the leg from now on.
+    /// Returns the command that connects unchanged streams again, so that silence ends the leg from now on.
     pub(in crate::call) fn reconnect(&self, leg: LegKey, streams: &[Section]) -> Command {
         self.connect(leg, &self.descriptions.local_media(), streams, Silence::EndsLeg)
     }
@@ -120,7 +122,7 @@ impl Peer {
         self.descriptions.remote = Some(description);
     }
 
-    /// Checks an offer of the peer; answering puts it into force.
+    /// Checks an offer of the peer. The relay's answer puts it into force.
     pub fn check_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> RemoteOffer {
         if let (Path::WebRtc(path), Some(security)) = (&self.transport.path, self.dtls_security(&description)) {
             let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
@@ -137,8 +139,8 @@ impl Peer {
         RemoteOffer { description, security, restart: None }
     }
 
-    /// Answers an offer: `answer` has a section for each of the offer's, `streams` those in use as the peer describes
-    /// them. Returns the commands for the worker, and the text of the answer.
+    /// Answers an offer. `answer` contains a section for each section of the offer, `streams` the streams in use as the
+    /// peer describes them. Returns the commands for the worker, and the text of the answer.
     pub(in crate::call) fn answer(
         &mut self,
         leg: LegKey,
@@ -164,8 +166,8 @@ impl Peer {
         (commands, text)
     }
 
-    /// Returns the worker's command for the streams in use. `sections` are those of the descriptions, in order; a
-    /// stream is identified by its `mid` there.
+    /// Returns the worker's command that connects the streams in use. `sections` are the sections of the descriptions,
+    /// in order. A stream belongs to the section with the same `mid`.
     fn connect(&self, leg: LegKey, sections: &[Section], streams: &[Section], silence: Silence) -> Command {
         let ssrcs = self.transport.ssrcs();
         let sections = sections.get(..ssrcs.len()).unwrap_or(sections);

@@ -1,4 +1,4 @@
-//! The transport of a SIP endpoint's media: ports of its own, or the worker's port by WebRTC.
+//! The media transport of a SIP endpoint's leg: RTP at separate ports, or WebRTC at the worker's shared port.
 
 use super::descriptions::Descriptions;
 use super::webrtc::WebRtcPath;
@@ -14,33 +14,33 @@ use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// The most media sections of a SIP leg; further ones are refused.
+/// The maximum number of media sections of a SIP leg. Further ones are refused.
 pub const MAX_SECTIONS: usize = 4;
 
 /// The transport of a SIP endpoint's media, and the relay's side of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MediaTransport {
     pub(super) path: Path,
-    /// The relay's RTP ports, one for each media section; none if the media use WebRTC.
+    /// The relay's RTP ports, one pair for each media section; empty if the media use WebRTC.
     pub(super) ports: Vec<PortPair>,
-    /// The address of the ports.
+    /// The relay's address of those ports.
     pub(super) address: RtpAddress,
-    /// Its CNAME in RTCP.
+    /// The relay's CNAME in RTCP.
     pub(super) cname: String,
     pub(super) first_ssrc: u32,
 }
 
-/// The transport of its media.
+/// The kind of transport of a SIP endpoint's media.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Path {
-    /// RTP or SDES-SRTP, at ports of its own.
+    /// RTP or SDES-SRTP, at ports that only this leg uses.
     Rtp,
-    /// WebRTC: ICE and DTLS-SRTP.
+    /// WebRTC: ICE and DTLS-SRTP, at the worker's shared port.
     WebRtc(Box<WebRtcPath>),
 }
 
 impl MediaTransport {
-    /// Returns the command that opens its ports or permits its ICE checks.
+    /// Returns the worker's command that opens the RTP ports of the leg or, for WebRTC, permits ICE checks.
     pub(super) fn open(&self, leg: LegKey) -> Command {
         let transport = match &self.path {
             Path::WebRtc(path) => path.local(),
@@ -52,7 +52,7 @@ impl MediaTransport {
         Command::Open { leg, transport }
     }
 
-    /// Returns the SSRCs of its sections.
+    /// Returns the relay's SSRCs, one for each media section.
     pub(super) fn ssrcs(&self) -> Vec<u32> {
         let sections = match &self.path {
             Path::Rtp => self.ports.len(),
@@ -65,7 +65,7 @@ impl MediaTransport {
         self.ssrcs().get(index).copied()
     }
 
-    /// Returns one section of the relay's description, for media by RTP.
+    /// Returns one section of the relay's description, for media by RTP. A section without a port pair is rejected.
     fn local(&self, index: usize, section: Section, profile: RtpProfile) -> SipSection {
         let Some(pair) = self.ports.get(index) else {
             let nowhere = SocketAddr::new(self.address.advertised, 0);
@@ -91,7 +91,7 @@ impl MediaTransport {
                 descriptions.remote.as_ref().zip(mid).is_some_and(|(remote, mid)| remote.bundle.contains(mid));
             return path.offered((index, self.ssrc(index)), section, before, is_bundled);
         }
-        // The profile is kept for the whole session, and so is a key that is in use (RFC 4568 §7.1.4).
+        // Later offers repeat the profile, and a key that is in use (RFC 4568 §7.1.4).
         let (profile, crypto) = match (before, descriptions.security.get(index)) {
             (Some(before), Some(security @ Security::Sdes { .. })) => (before.profile.clone(), security.crypto()),
             (Some(before), _) => (before.profile.clone(), before.crypto.clone()),
@@ -118,8 +118,8 @@ impl MediaTransport {
         }
     }
 
-    /// Returns the peer's side of the transport, for the sections that are in use; none before a WebRTC peer has sent a
-    /// description. `source` is the source address of the peer's SIP messages.
+    /// Returns the peer's side of the transport, for the sections that are in use; `None` if a WebRTC peer has not sent
+    /// a description yet. `source` is the source address of the peer's SIP messages.
     pub(super) fn remote(
         &self,
         descriptions: &Descriptions,

@@ -1,4 +1,4 @@
-//! Media of a SIP endpoint that uses WebRTC: they pass through the worker's single port, like those of a browser.
+//! WebRTC transport of a SIP endpoint's media: ICE and DTLS-SRTP at the worker's shared port, as for a browser.
 
 use super::MAX_SECTIONS;
 use crate::config::Srtp;
@@ -11,27 +11,27 @@ use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The relay's side of such a leg, and the negotiated transport.
+/// The relay's side of a WebRTC transport, and the negotiated peer's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRtcPath {
     ice: IceCredentials,
     fingerprint: Fingerprint,
     candidates: Vec<SocketAddr>,
-    /// The CNAME of the leg in RTCP; the worker derives it from the first credentials.
+    /// The relay's CNAME in RTCP. The worker derives the same value from the first ICE credentials.
     cname: String,
-    /// The transport in the peer's description.
+    /// The transport in the peer's latest description.
     agreed: Option<RemoteWebRtc>,
 }
 
 impl WebRtcPath {
-    /// Creates the relay's side, without any description.
+    /// Creates the relay's side of the transport, before any description.
     #[must_use]
     pub fn new(ice: IceCredentials, fingerprint: Fingerprint, candidates: Vec<SocketAddr>) -> Self {
         let cname = ice.ufrag.clone();
         Self { ice, fingerprint, candidates, cname, agreed: None }
     }
 
-    /// Returns whether its credentials are those of a description.
+    /// Returns whether a description contains the relay's ICE credentials.
     pub(super) fn has_credentials_of(&self, description: &SipDescription) -> bool {
         let mut named = description.sections.iter().filter_map(|section| section.ice.as_ref());
         named.any(|ice| ice.credentials == self.ice)
@@ -42,7 +42,7 @@ impl WebRtcPath {
         LocalTransport::WebRtc { ice: self.ice.clone() }
     }
 
-    /// Returns the encryption of each section of a peer's description; none if it is unsupported.
+    /// Returns the encryption of each section of a peer's description; `None` for a section that is not supported.
     pub(super) fn security_of(description: &SipDescription, srtp: Srtp) -> Vec<Option<Security>> {
         let shared = description.shared_transport().ok().flatten().filter(|_| srtp != Srtp::Off);
         let of_section = |index| {
@@ -69,10 +69,11 @@ impl WebRtcPath {
         let Ok(Some(SharedTransport { ice, dtls: Dtls { fingerprint, setup }, rtcp_mux, .. })) =
             description.shared_transport()
         else {
-            // No media at the moment: the transport stays.
+            // The description has no section with a usable transport, so the transport does not change.
             return;
         };
-        // The roles are kept with the association (RFC 8842 §5.5); a peer that permits both becomes the client.
+        // The same fingerprint continues the DTLS association, and with it the roles (RFC 8842 §5.5). In a new one, a
+        // peer that permits both roles becomes the client.
         let setup = match self.agreed.as_ref().filter(|before| before.fingerprint == fingerprint) {
             Some(before) => before.setup,
             None if setup == DtlsSetup::Passive => DtlsSetup::Passive,
@@ -83,7 +84,7 @@ impl WebRtcPath {
         self.agreed = Some(RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint });
     }
 
-    /// Returns the relay's role in an answer.
+    /// Returns the relay's DTLS role in an answer.
     const fn answered_setup(&self) -> DtlsSetup {
         match &self.agreed {
             Some(RemoteWebRtc { setup: DtlsSetup::Passive, .. }) => DtlsSetup::Active,
@@ -91,8 +92,8 @@ impl WebRtcPath {
         }
     }
 
-    /// Returns one section of the relay's description. The SSRC identifies the stream for peers that do not use the
-    /// payload type alone.
+    /// Returns one section of the relay's description. It contains the SSRC for peers that cannot identify the stream
+    /// by the payload type alone.
     fn section(&self, mut section: Section, ssrc: Option<u32>, profile: RtpProfile, setup: DtlsSetup) -> SipSection {
         let address = self.candidates.first().copied().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9));
         let ice = Ice { credentials: self.ice.clone(), lite: true, candidates: self.candidates.clone() };
@@ -108,8 +109,8 @@ impl WebRtcPath {
         SipSection { rtcp_mux: remote.rtcp_mux || remote.bundle_only, ..made }
     }
 
-    /// Returns one section of an offer. Until the peer has accepted the bundle, a section beyond the first has no
-    /// address: a peer that does not bundle would expect a second transport there (RFC 8843 §7.2).
+    /// Returns one section of an offer. Until the peer has accepted the bundle, the sections after the first are
+    /// bundle-only, because a peer that does not bundle would expect a second transport there (RFC 8843 §7.2).
     pub(super) fn offered(
         &self,
         (index, ssrc): (usize, Option<u32>),
@@ -122,7 +123,7 @@ impl WebRtcPath {
         SipSection { rtcp_mux: true, bundle_only: index > 0 && !is_bundled, ..made }
     }
 
-    /// Returns the peer's side of the transport; none before the peer has sent a description.
+    /// Returns the peer's side of the transport; `None` if the peer has not sent a description yet.
     pub(super) fn remote(&self) -> Option<RemoteTransport> {
         self.agreed.clone().map(RemoteTransport::WebRtc)
     }
