@@ -10,8 +10,8 @@ use core::fmt;
 use offhook_sip::message::{Host, SipUri, TelUri, Uri, unescaped};
 use serde::{Deserialize, Serialize};
 
-/// The maximum length, in octets, of an address that a page can call at a SIP server, and of the text that is stored of
-/// any address.
+/// The maximum length, in octets, of an address that a page can call at a SIP server, and of the stored text of any
+/// address.
 const MAX_ADDRESS: usize = 512;
 
 /// Returns at most the first 512 octets of a name that is shown to participants. Calls, records and events store copies
@@ -42,9 +42,9 @@ enum Form {
 }
 
 impl Address {
-    /// Parses the notations of pages: `bob`, `+49 30 1`, `bob@host`, `sip:bob@host;transport=tcp`, `"Bob"
-    /// <sip:bob@host>`, `tel:+49-30-1`. Text that is not a valid address yields an address to which no call is routed,
-    /// unless it contains a login of this relay.
+    /// Parses an address in any notation that a page can use: `bob`, `+49 30 1`, `bob@host`,
+    /// `sip:bob@host;transport=tcp`, `"Bob" <sip:bob@host>`, `tel:+49-30-1`. Text that is not a valid address yields an
+    /// address to which no call is routed, unless it contains a login of this relay.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let written = without_display_name(text);

@@ -139,6 +139,6 @@ pub struct Config {
     /// The relay's own names, addresses and ports. A page that names one of them as its SIP server selects the relay
     /// itself.
     pub own: OwnNames,
-    /// SIP servers and phones; none if the relay serves browsers only.
+    /// The configuration of SIP; `None` if the relay serves browsers only.
     pub sip: Option<Box<Sip>>,
 }

@@ -196,11 +196,11 @@ pub enum Output {
         is_trunk: bool,
         /// The reason.
         failure: user_agent::Failure,
-        /// The time until the next attempt; none if there is no further one.
+        /// The time until the next attempt; `None` if there is no further one.
         retry_in: Option<Duration>,
     },
-    /// For the log: pages name a SIP server that they may not use, so their calls go to users of this relay. Reported
-    /// once for each server.
+    /// For the log: a page named a SIP server that it is not permitted to use, so its calls are routed to users of this
+    /// relay. Reported once for each server.
     PassedOver {
         /// The server, in lower case.
         server: String,

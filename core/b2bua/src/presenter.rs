@@ -1,6 +1,7 @@
 //! Presenter for browsers: translates [`CallEvent`] to messages of the client protocol.
 //!
-//! A stock client receives the messages of the stock protocol only; a client that announced extensions receives those, too.
+//! A stock client receives the messages of the stock protocol only. A client that announced extensions also receives
+//! their messages.
 
 use crate::call::{CallEvent, DirectMediaStep, DtmfMethod, End, JsonText, SessionId, TransferProgress};
 use crate::command::{CallCommand, CommandError};

@@ -67,7 +67,7 @@ impl DirectState {
     }
 }
 
-/// Whether a call may use direct media, and the number of its attempts.
+/// The permission of a call to use direct media, and the number of its latest attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DirectMedia {
     is_allowed: bool,

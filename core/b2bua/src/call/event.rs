@@ -116,7 +116,7 @@ pub enum CallEvent {
         /// (REFER).
         target: Option<LegKey>,
     },
-    /// A transfer failed. The call goes on as before.
+    /// A transfer failed. The call continues between the same participants.
     TransferFailed {
         /// The leg of the transferor.
         by: LegKey,
@@ -143,7 +143,7 @@ pub enum CallEvent {
     QualityReported {
         /// The leg.
         leg: LegKey,
-        /// The statistics of its streams since the leg was opened.
+        /// The statistics of the leg's streams since it was opened.
         streams: Vec<StreamStatistics>,
     },
     /// The caller leaves a call that was not answered.

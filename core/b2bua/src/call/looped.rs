@@ -1,5 +1,6 @@
-//! Looped calls (hairpin): a SIP server returns the INVITE of a browser's call to this relay, for another user of it. The
-//! server takes part in the signaling only: it selects the callees, and may forward the call elsewhere. The relay
+//! Looped calls (hairpin): a SIP server returns the INVITE of a browser's call to this relay, for another user.
+//!
+//! The server takes part in the signaling only: it selects the callees, and may forward the call elsewhere. The relay
 //! bridges the media of two browsers itself, from DTLS to DTLS, so that no RTP passes through the server.
 //!
 //! ```text

@@ -173,7 +173,7 @@ impl LegMaker {
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
 
-    /// Returns the command that connects a fork that answered at the worker.
+    /// Returns the worker's command that connects a fork that has answered.
     pub(super) fn connect(fork: &mut Fork, parsed: ForkAnswer, streams: &[Section], silence: Silence) -> Command {
         let leg = fork.participant.leg;
         match (&mut fork.participant.side, parsed) {

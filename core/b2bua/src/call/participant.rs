@@ -347,6 +347,6 @@ pub struct EarlyMedia {
 pub struct LegSecrets {
     /// The relay's ICE credentials for the leg.
     pub ice: IceCredentials,
-    /// The first of the SSRCs of its streams.
+    /// The first of the relay's consecutive SSRCs on the leg.
     pub first_ssrc: u32,
 }

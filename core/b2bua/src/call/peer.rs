@@ -138,8 +138,8 @@ impl Peer {
         self.dialog.state = PeerDialog::Confirmed;
     }
 
-    /// Stores that the peer has accepted the INVITE, in the dialog `branch`. Returns the answer in the 2xx (`text`) or, if
-    /// it has none, that in a provisional response of the same dialog.
+    /// Stores that the peer has accepted the INVITE in the dialog `branch`. Returns the answer in the 2xx (`text`) or,
+    /// if it has none, that in a provisional response of the same dialog.
     pub(super) fn confirm(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
         self.dialog.state = PeerDialog::Confirmed;
         let early = self.descriptions.early.take(branch);
