@@ -1,11 +1,11 @@
-//! Telephone numbers in the format of a trunk, compared by their digits (RFC 3966 §4).
+//! Comparison of telephone numbers in the number format of a trunk (RFC 3966 §4).
 
 use serde::{Deserialize, Serialize};
 
-/// The numbering plan of a trunk. Without a country code, numbers are compared as written, without separators.
+/// The number format of a trunk. Without a country code, numbers are compared as written, apart from separators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbering {
-    /// The country code, the digits after `+` in national numbers, for example `49`.
+    /// The country code, without `+`, for example `49`. Empty if there is none.
     pub country_code: String,
     /// The prefix of international numbers, for example `00`.
     pub international_prefix: String,
@@ -14,8 +14,8 @@ pub struct Numbering {
 }
 
 impl Numbering {
-    /// Returns the form in which numbers are compared: with a country code, the digits after `+` in E.164. A name is
-    /// unchanged.
+    /// Returns the form in which numbers are compared. If there is a country code, these are the digits of the
+    /// international number (E.164), without `+`. A name, which is not a number, is returned without parameters.
     #[must_use]
     pub fn canonical(&self, user: &str) -> String {
         let bare = user.split(';').next().unwrap_or(user);

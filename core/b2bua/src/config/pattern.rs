@@ -12,7 +12,7 @@ const MAX_PATTERN: usize = 128;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Parses a pattern; none if it is empty, too long or contains characters that no user part has.
+    /// Parses a pattern. Returns `None` if it is empty, too long or contains characters that no user part has.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = !text.is_empty() && text.len() <= MAX_PATTERN;
@@ -24,7 +24,8 @@ impl Pattern {
     pub fn matches(&self, name: &str) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut at, mut position) = (0, 0);
-        // The position of the latest `*`, and the end of its match, which grows by one octet on each mismatch after it.
+        // The position of the latest `*` in the pattern, and the end of its match in the name. On each mismatch after the
+        // `*`, its match is extended by one octet.
         let mut star: Option<(usize, usize)> = None;
         while let Some(octet) = name.get(position) {
             match (pattern.get(at), star) {

@@ -1,4 +1,4 @@
-//! Messages of browsers about calls, and the dispatch of inputs and outputs of calls.
+//! Handling of the messages of browsers, creation of calls, and dispatch of the inputs and outputs of calls.
 
 use super::clients::DIGIT_BURST;
 use super::deadlines::Owner;
@@ -27,7 +27,7 @@ impl Relay {
             return self.admit(connection, *hello, now);
         }
         let Some(session) = self.clients.session_at(connection) else { return };
-        // Log lines may be sent before the page has received any message.
+        // Any other message shows that the page has received its new token. `pushLogs` may be sent before that.
         if !matches!(message, ClientMessage::PushLogs { .. }) {
             self.clients.confirm_token(connection);
         }
@@ -83,7 +83,8 @@ impl Relay {
         }
     }
 
-    /// Executes a command for a call of a session. Unknown call ids are ignored: a browser may hang up a call that has ended.
+    /// Executes a command for a call of a session. Unknown call ids are ignored, because a browser may send a command
+    /// before it is informed that the call has ended.
     fn on_call(&mut self, session: SessionId, id: &CallId, now: Time, command: impl FnOnce(CallRef) -> CallCommand) {
         self.on_call_with(session, id, now, |_, at| command(at));
     }
@@ -136,7 +137,7 @@ impl Relay {
                 }
             }
         }
-        // Only after the command that closes the leg has been sent to its worker.
+        // The workers of removed legs are needed until the commands that close the legs have been sent.
         self.calls.forget_removed(&left);
         let at = self.calls.get(key).and_then(Call::poll_timeout);
         self.deadlines.set(Owner::Call(key), at);
@@ -165,7 +166,7 @@ impl Relay {
         if self.find_call(session, &call_id).is_some() {
             return Err(CommandError::CallIdInUse);
         }
-        // A session without a WebSocket cannot use the call, and may be forgotten while the callee is alerted.
+        // A session without a WebSocket cannot receive the messages of the call, and may expire while the callee is alerted.
         let caller = self.clients.get(session).filter(|session| session.connection().is_some());
         let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
@@ -218,7 +219,7 @@ impl Relay {
         Ok(Accepted::Placed(at))
     }
 
-    /// Starts a call of a browser that has been routed.
+    /// Starts a call of a browser after the shell has returned its targets, or the reason why there is none.
     pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, EndReason>, now: Time) {
         let PlacedCall { plan, caller, offer, alert } = placed;
         let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
@@ -228,7 +229,7 @@ impl Relay {
         self.drain_call(plan.call, now);
     }
 
-    /// Starts a call.
+    /// Creates a call with its caller and the participants to be alerted.
     pub(super) fn begin_call(
         &mut self,
         plan: CallPlan,
@@ -276,8 +277,8 @@ impl Relay {
         }
     }
 
-    /// Returns whether a session may send more digits. Each digit is a message to the other side, which must not be
-    /// flooded.
+    /// Returns whether a session may send more digits. The limit exists because each digit can cause a message to the
+    /// other side.
     fn takes_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
         let Some(session) = self.clients.get_mut(session) else { return false };
         digits <= DIGIT_BURST as usize && (0..digits).all(|_| session.digits.take(now))
@@ -292,7 +293,7 @@ fn new_call(session: SessionId, request: message::CallMessage) -> NewCall {
     NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines }
 }
 
-/// Returns the browsers that take part in a call.
+/// Returns the client sessions of the caller and of the targets.
 pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
     let ringing = targets.iter().filter_map(|target| match target {
         Target::Session(session) => Some(*session),

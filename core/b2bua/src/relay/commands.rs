@@ -1,4 +1,4 @@
-//! Executes commands, whether they come from browsers, SIP endpoints or the shell.
+//! Execution of call commands from browsers, SIP endpoints and the shell.
 
 use super::Relay;
 use crate::call::{self, Call, CallKey, CallSnapshot};
@@ -9,7 +9,7 @@ use offhook_media::command::LegKey;
 use offhook_signaling::message::CallId;
 
 impl Relay {
-    /// Returns a call and its participants; none if it has ended.
+    /// Returns a call and its participants; `None` if it has ended.
     #[must_use]
     pub fn call(&self, call: CallKey) -> Option<CallSnapshot> {
         self.calls.get(call)?.snapshot(|leg| self.presenter.view(leg).map(|view| view.call_id.clone()))
@@ -39,7 +39,7 @@ impl Relay {
         }
     }
 
-    /// Passes a command to its call, if the call is in a state for it.
+    /// Passes a command to its call, if `check` permits it in the state of the call.
     fn pass(
         &mut self,
         at: CallRef,
@@ -52,13 +52,13 @@ impl Relay {
         Ok(Accepted::Passed)
     }
 
-    /// The call of a participant.
+    /// Returns the call of a participant.
     pub(super) fn participant(&self, at: CallRef) -> Result<&Call, CommandError> {
         let is_known = self.calls.call_of(at.leg) == Some(at.call);
         self.calls.get(at.call).filter(|_| is_known).ok_or(CommandError::UnknownCall)
     }
 
-    /// Executes a command of a browser, which is informed of errors that are its own.
+    /// Executes a command of a browser. If it fails because of an error of the page, the browser is informed.
     pub(super) fn execute_for(&mut self, session: call::SessionId, call_id: &CallId, command: CallCommand, now: Time) {
         let method = presenter::method_of(&command);
         if let Err(error) = self.execute(command, now)

@@ -1,11 +1,12 @@
-//! The relay machine of one shard: sessions, registrar and routing.
+//! The state machine of one relay: WebSockets, client sessions, the location table, SIP accounts, routing and calls.
 //!
 //! ```text
-//!  WebSocket ──> signaling::server::Connection ──> admission ──> Session ──> Call ──> media worker
-//!                (order, limits, keep-alive)       (sessions)    (registrar)  (calls)
+//!  WebSocket ──> signaling::server::Connection ──> admission ────> routing ──> Call ──> media worker
+//!                (order, limits, keep-alive)       (`sessions`)    (`routing`) (`calls`)
 //! ```
 //!
-//! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, survives a reconnect.
+//! A client session belongs to one browser, with or without a login. It is online on one WebSocket at a time. With
+//! `keepAlive`, the session of a verified login survives a reconnect.
 
 mod accounts;
 mod call_table;
@@ -79,7 +80,7 @@ pub struct Counts {
     pub sessions: usize,
     /// Calls that ring or are established.
     pub calls: usize,
-    /// Accounts that a SIP server has accepted.
+    /// Accounts that are registered at their SIP servers.
     pub registrations: usize,
     /// Legs of calls.
     pub legs: usize,
@@ -96,13 +97,13 @@ pub struct RelayCounters {
     pub ignored_by_calls: u64,
     /// Inputs that the SIP user agent ignored.
     pub ignored_by_user_agent: u64,
-    /// Answers to routing questions that came too late, or to no question.
+    /// Answers of the shell without an open routing question, mostly because they were late.
     pub ignored_routing_answers: u64,
     /// Totals of the SIP transaction layer.
     pub transactions: TransactionCounters,
 }
 
-/// The relay machine.
+/// The state machine of one relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relay {
     config: Config,
@@ -143,7 +144,8 @@ impl Relay {
         relay
     }
 
-    /// Creates a relay whose user agent is outside of it: see [`Relay::poll_agent_command`] and [`Relay::handle_agent_event`].
+    /// Creates a relay without a SIP user agent of its own. The embedding program connects it to a user agent by
+    /// [`Relay::poll_agent_command`] and [`Relay::handle_agent_event`].
     #[must_use]
     pub fn with_external_agent(mut config: Config, seed: [u8; 32]) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
@@ -189,7 +191,7 @@ impl Relay {
         }
     }
 
-    /// Returns totals of unexpected events, by cause; they never decrease.
+    /// Returns totals of unexpected events by cause. They never decrease.
     #[must_use]
     pub fn counters(&self) -> RelayCounters {
         let agent = self.agent.as_deref();
@@ -316,7 +318,7 @@ impl Relay {
     }
 
     fn close(&mut self, connection: ConnectionId, code: u16, mut reason: String, now: Time) {
-        // A control frame has room for 123 octets of reason (RFC 6455 §5.5.1).
+        // A Close frame has room for a reason of 123 octets (RFC 6455 §5.5.1).
         while reason.len() > 123 {
             reason.pop();
         }

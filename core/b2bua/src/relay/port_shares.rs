@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The user whose share the ports of a call belong to: its caller.
+/// The user to whom the ports of a call are charged: its caller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Payer {
     /// All sessions of a login.
     Login(LoginName),
     /// A session without a login.
     Session(SessionId),
-    /// A phone that registered here.
+    /// All phones that registered at this relay as this user.
     Phone(String),
-    /// The host of an unknown source, for IPv6 its /64 network.
+    /// The IPv4 address, or the IPv6 /64 network, of an unknown source.
     Host(IpAddr),
-    /// A SIP server, whose calls belong to many users.
+    /// The SIP server of an account. Its calls belong to many users, so that it has a larger share.
     Server(AccountId),
 }
 
@@ -46,10 +46,10 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The ports in use, by the user that they are charged to.
+/// The RTP ports in use and the users to whom they are charged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PortShares {
-    /// The user that each call is charged to.
+    /// The user to whom the ports of each call are charged.
     payers: BTreeMap<CallKey, Payer>,
     /// The number of pairs of each user, without zeros.
     #[serde(with = "offhook_limits::pairs")]
@@ -78,7 +78,7 @@ impl PortShares {
                 (per_user / 2).min(pool.size() / 2)
             }
         };
-        // The first call of a user is always permitted.
+        // A user without ports in use always receives ports for one leg.
         let has = self.pairs.get(payer).copied().unwrap_or(0);
         has == 0 || has + count <= most.max(2)
     }

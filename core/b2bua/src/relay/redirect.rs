@@ -1,4 +1,4 @@
-//! Targets of redirects by phones of this relay.
+//! SIP redirects (3xx responses) by phones that are registered at this relay: selection of the new targets.
 
 use super::Relay;
 use super::participants::{Alert, CallPlan};
@@ -10,11 +10,11 @@ use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::message::{Host, Uri};
 
-/// The number of contacts that are considered.
+/// The maximum number of contacts of a redirect that are considered.
 const MOST_CONTACTS: usize = 5;
 
 impl Relay {
-    /// Alerts the targets of a phone's redirect, or none if the caller may not call them.
+    /// Alerts the targets of a phone's redirect. If the caller may not call any of them, the call continues without them.
     pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[Uri], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
             Some((targets, plan, alert)) => {
@@ -37,7 +37,7 @@ impl Relay {
         }
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
-            // Neither to the same phone nor to an address that is being alerted.
+            // A user that is being alerted already, such as the redirecting phone's own, is not alerted again.
             let is_new = !call.is_alerting_login(&login_of(contact));
             let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
             if !self.may_redirect(&source, &Address::from(contact.clone()), &targets) {
@@ -56,7 +56,8 @@ impl Relay {
         Some((targets, CallPlan { call: key, worker: call.worker(), sections }, alert))
     }
 
-    /// Returns the source on whose behalf a redirect is followed; none if the caller's own account would be charged.
+    /// Returns the originator whose rights apply to the targets of a redirect. Returns `None` if the redirect is not
+    /// followed, because the caller's own account would be charged.
     fn source_of_caller(&self, caller: &Participant) -> Option<Source> {
         match &caller.side {
             Side::Browser(browser) => {

@@ -1,4 +1,5 @@
-//! Routing by the shell: questions about the targets of calls, their answers and deadlines.
+//! Routing of calls by the shell ([`Routing::External`]): requests for the targets of calls, their answers and their
+//! deadlines.
 //!
 //! ```text
 //!  browser call ──> Placed is reported ──┐
@@ -8,8 +9,8 @@
 //!                                                                                              counted and ignored
 //! ```
 //!
-//! An answer names users and addresses. The location table and the rights of the originator apply to them as in local
-//! routing.
+//! An answer contains users and addresses. A user is located by the location table, and the originator of the call must
+//! be permitted to call the targets, as in local routing.
 
 use super::Relay;
 use super::deadlines::Owner;
@@ -27,7 +28,7 @@ use offhook_sip::user_agent::io::{InboundInvite, InviteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A call whose targets are requested.
+/// A call or transfer whose targets have been requested from the shell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum RoutedCall {
     /// A call of a browser, which has been reported as placed.
@@ -47,7 +48,7 @@ pub(super) struct PlacedCall {
     pub(super) alert: Alert,
 }
 
-/// A question, and its originator.
+/// An open request for the targets of a call, with the originator of the call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Question {
     source: Source,
@@ -79,7 +80,7 @@ impl RoutingQuestions {
         self.open.is_empty()
     }
 
-    /// Returns the number of answers that came too late, or to no question.
+    /// Returns the number of answers without an open question.
     pub(super) const fn ignored(&self) -> u64 {
         self.ignored
     }
@@ -99,7 +100,7 @@ impl RoutingQuestions {
         self.find(|routed| matches!(routed, RoutedCall::Placed(placed) if placed.plan.call == call))
     }
 
-    /// Returns whether the target of a transfer by this participant is requested.
+    /// Returns whether the target of a transfer by this participant has been requested.
     pub(super) fn has_transfer(&self, by: CallRef) -> bool {
         self.find(|routed| matches!(routed, RoutedCall::Transfer { at, .. } if *at == by)).is_some()
     }
@@ -111,7 +112,7 @@ impl Relay {
         matches!(self.config.routing, Routing::External { .. })
     }
 
-    /// Requests the targets of a call.
+    /// Requests the targets of a call from the shell.
     pub(super) fn ask_route(&mut self, source: Source, to: Address, routed: RoutedCall, now: Time) {
         let Routing::External { timeout } = self.config.routing else { return };
         let request = RequestId(self.fresh_id());
@@ -175,7 +176,7 @@ impl Relay {
         if targets.is_empty() { Err(refusal) } else { Ok(targets) }
     }
 
-    /// Returns whether this is the caller of a call that is not routed yet.
+    /// Returns whether this is a leg of a browser's call that is not routed yet.
     pub(super) fn is_unrouted(&self, at: CallRef) -> bool {
         self.calls.call_of(at.leg) == Some(at.call) && self.questions.placed(at.call).is_some()
     }

@@ -24,10 +24,12 @@ use std::net::IpAddr;
 const MAX_LOGIN: usize = 128;
 /// The longest password, in octets.
 const MAX_PASSWORD: usize = 1024;
-/// The size in octets of the `connection` message of a session whose login is not verified; the message is kept with
-/// the session.
+/// The maximum size in octets of the `connection` message of a session whose login is not verified. The limit exists
+/// because the message is stored with the session.
 const MAX_ANONYMOUS_HELLO: usize = 8_192;
-/// Returns a `connection` that is short enough for a session whose login is not verified, or its length in octets.
+
+/// Returns the `connection` message if it is short enough for a session whose login is not verified; otherwise its
+/// length in octets.
 fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
     let message = ClientMessage::Connection(Box::new(hello));
     let octets = message.to_json().len();
@@ -37,7 +39,7 @@ fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
     }
 }
 
-/// Returns whether a call to exactly this text would be routed to this login.
+/// Returns whether a login is short enough and can be called: as an address, its text denotes exactly this login.
 fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN && !login.contains(|c: char| c.is_control()) && Address::parse(login).login().0 == login
 }
@@ -97,8 +99,8 @@ impl Relay {
             AcceptedLogins::Accounts => {
                 let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
-                // Refused without a check, but only to logins that have succeeded before, because the response reveals
-                // that such sessions exist.
+                // A login without a free session is refused before its password is checked. Since this response reveals
+                // that sessions of the login exist, it is limited to sources from which the login has succeeded before.
                 if self.checks.is_known(&attempt) && self.is_full(&attempt.login) {
                     return self.refuse_session(connection, &attempt.login, now);
                 }
@@ -206,7 +208,8 @@ impl Relay {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
         };
-        // The previous socket may be dead without a sign of it; its calls cannot continue in a new page in either case.
+        // The previous socket may have failed without notice. Whether it has or not, its calls cannot continue in the new
+        // page.
         self.end_calls_of(id, now);
         if let Some(old) = self.clients.attach(id, connection) {
             self.close(old, close_code::NORMAL, "the session went on with another socket".to_owned(), now);
@@ -215,14 +218,14 @@ impl Relay {
         if let Some(session) = self.clients.get_mut(id) {
             session.update_hello(ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello });
         }
-        // A leaked token can be used once at most. The page may lose its socket before it receives the new token, so
-        // the one that it used stays valid until then.
+        // Each reconnect replaces the token, so that a leaked token is soon invalid. The used token stays valid until the
+        // page has received the new one, because the page may lose its socket before.
         let next = self.token();
         self.clients.renew_token(id, next, token);
         self.greet(connection, id, now);
     }
 
-    /// Creates the session. `account` is the page's own, at the server that it named.
+    /// Creates the session. `account` is the account at the SIP server that the page named, if it named one.
     fn accept(
         &mut self,
         connection: ConnectionId,
@@ -265,7 +268,7 @@ impl Relay {
         let Some(session) = self.clients.get_mut(id).filter(|session| session.connection() == Some(connection)) else {
             return;
         };
-        // If the account registers, `registered` is sent when its server accepts.
+        // If the account registers, `registered` is sent when its server has accepted the registration.
         let account = session.account().and_then(|account| self.accounts.get(account));
         let waits = account.is_some_and(|account| {
             account.settings().registrar.is_some() && account.registration() != Registration::Accepted
@@ -291,9 +294,9 @@ impl Relay {
         }
     }
 
-    /// Handles a SIP server that the page may not use. If pages may name other servers, the page is informed that its
-    /// calls go to users of this relay. Otherwise it is not, because pages made for a relay with SIP servers always
-    /// name one.
+    /// Handles a SIP server that the page named and may not use. If pages may use other servers, the page is informed
+    /// that its calls are routed to users of this relay. Otherwise it is not informed, because existing pages may name a
+    /// server at every relay.
     fn pass_over(&mut self, connection: ConnectionId, server: String) {
         let informed = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
         if informed {
@@ -338,7 +341,7 @@ impl Relay {
         self.end_calls_of(id, now);
         let keep_for = self.config.keep_alive_for;
         let keeps_alive = self.clients.get(id).is_some_and(|session| session.hello().keep_alive == Some(true));
-        // A session without a login cannot be resumed, and sessions whose login is not verified must not accumulate.
+        // Sessions without a verified login are not kept, so that they do not accumulate.
         if keeps_alive && self.is_proved(id) && !keep_for.is_zero() {
             self.clients.suspend(id, now + keep_for);
             self.arm_session(id);
@@ -356,7 +359,7 @@ impl Relay {
         })
     }
 
-    /// Returns whether all sessions that a login may have are in use by browsers.
+    /// Returns whether a login has the maximum number of sessions, all with a connected browser.
     fn is_full(&self, login: &LoginName) -> bool {
         let online = self.clients.of_login(login).filter(|id| self.clients.is_online(*id));
         online.count() >= self.config.max_sessions_per_login
@@ -368,8 +371,8 @@ impl Relay {
         self.refuse(connection, &login.0, info, now);
     }
 
-    /// Returns whether one more session of this login is possible; disconnected sessions are removed for it, the oldest
-    /// first.
+    /// Returns whether one more session of this login is possible. If necessary, disconnected sessions are removed for it,
+    /// the oldest first.
     fn has_room_for(&mut self, login: &LoginName) -> bool {
         while self.clients.of_login(login).count() >= self.config.max_sessions_per_login {
             let Some(away) = self.clients.first_away(login) else { return false };

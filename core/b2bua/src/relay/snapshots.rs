@@ -1,4 +1,4 @@
-//! Read-only views of sessions, accounts and phones for lists and interfaces.
+//! Read-only views of sessions, accounts and phones for management interfaces.
 
 use super::Relay;
 use super::sip_accounts::{Registration, ServerAccount};
@@ -14,11 +14,11 @@ use std::net::IpAddr;
 pub struct SessionSnapshot<'a> {
     /// Its identifier.
     pub id: SessionId,
-    /// Its login; none of an anonymous session.
+    /// Its login; `None` for an anonymous session.
     pub login: Option<&'a str>,
-    /// The source address of its login.
+    /// The source address from which it logged in.
     pub address: IpAddr,
-    /// Its browser is connected, as opposed to one that may reconnect.
+    /// Its browser is connected. Otherwise, the browser may reconnect.
     pub is_connected: bool,
     /// The account at a SIP server that its calls are routed through.
     pub account: Option<AccountId>,
@@ -39,7 +39,7 @@ pub struct AccountSnapshot<'a> {
     pub is_configured: bool,
     /// The state of its registration.
     pub registration: AccountRegistration,
-    /// The reason of the last failed registration; none after a success.
+    /// The reason of the last failed registration; `None` after a success.
     pub last_failure: Option<&'a str>,
     /// The number of sessions that use it.
     pub sessions: usize,
@@ -48,7 +48,7 @@ pub struct AccountSnapshot<'a> {
 /// The state of the registration of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountRegistration {
-    /// The account does not register.
+    /// The account has no registrar.
     Off,
     /// The server has not accepted the registration yet.
     Pending,

@@ -24,8 +24,8 @@ use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// The state of a relay: everything but its configuration, what is derived from the configuration, and outputs that the
-/// shell has not taken.
+/// The state of a relay. It contains neither the configuration and the tables derived from it, nor pending outputs and
+/// commands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RelayState {
     random: ChaCha20Rng,
@@ -46,7 +46,7 @@ pub(super) struct RelayState {
 }
 
 impl Relay {
-    /// Returns a copy of the state. The shell has taken all outputs before.
+    /// Returns a copy of the state. The shell must have polled all outputs before.
     pub(super) fn state(&self) -> RelayState {
         RelayState {
             random: self.random.clone(),
@@ -67,8 +67,8 @@ impl Relay {
         }
     }
 
-    /// Creates a relay that continues from a state with the present configuration, which may be another one than before:
-    /// a trunk with other settings is registered again, and the ports of workers with other ports are not in use.
+    /// Creates a relay that continues from a state. `config` may differ from the configuration before: a trunk with other
+    /// settings is registered again, and a worker whose ports have changed starts with all of them free.
     pub(super) fn continue_from(mut config: Config, mut state: RelayState, now: Time) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let agent = config.sip.as_ref().map(|sip| {
@@ -88,7 +88,7 @@ impl Relay {
         relay
     }
 
-    /// Continues from a state with this user agent.
+    /// Creates a relay from a state and a user agent, and renews its trunk if the configuration has another one.
     pub(super) fn resume(config: Config, state: RelayState, agent: Option<Box<UserAgent>>) -> Self {
         let mut relay = Self {
             users: ConfiguredUsers::new(&config),
