@@ -1,4 +1,4 @@
-//! Accounts at SIP servers: one registration for all browsers of one login.
+//! Use of the accounts at SIP servers. All client sessions with the same account settings share one registration.
 //!
 //! ```text
 //!  first session        Registered                    last session is gone
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 impl Relay {
-    /// Adds the trunk to the user agent.
+    /// Adds the configured trunk, if there is one.
     pub(super) fn open_trunk(&mut self) {
         if let Some(account) = self.configured_trunk() {
             let (id, account) = self.add_account(account);
@@ -51,8 +51,8 @@ impl Relay {
         Some(PageAccount { settings, domain, is_configured: true })
     }
 
-    /// Lets a session use an account, which the first session opens. Sessions share an account if they have the same
-    /// password.
+    /// Adds a session to an account with these settings. The first session creates the account; sessions with the same
+    /// settings and password share it.
     pub(super) fn use_account(&mut self, account: PageAccount, session: SessionId) -> AccountId {
         if let Some(id) = self.accounts.find(&account) {
             self.accounts.join(id, session);
@@ -71,8 +71,8 @@ impl Relay {
         Some(PageAccount { settings, domain, is_configured: true })
     }
 
-    /// Adds an account to the user agent. Its contact is unguessable, so that only peers that received the registration
-    /// can call the account without its server.
+    /// Adds an account to the user agent. Its contact is random, so that only a recipient of the registration can send
+    /// requests to the account without its server.
     fn add_account(&mut self, account: PageAccount) -> (AccountId, PageAccount) {
         let id = AccountId(self.fresh_id());
         let contact_user = self.token().replace('-', "");
@@ -105,7 +105,7 @@ impl Relay {
         self.accounts.get(id).map(|account| account.sessions().clone()).unwrap_or_default()
     }
 
-    /// The server has accepted or refused the login of a page: this counts for the addresses that use it.
+    /// Counts the result of a login at a SIP server for each source address of the account's sessions.
     fn count_login(&mut self, id: AccountId, matches: bool, now: Time) {
         let Some(account) = self.accounts.get(id).filter(|account| !account.is_configured()) else { return };
         let uri = account.settings().identity.uri.to_string();
@@ -119,7 +119,8 @@ impl Relay {
         }
     }
 
-    /// Counts a login that a server rejected in a call; without a registration, only calls verify it.
+    /// Counts a login that a server rejected in a call. Calls are the only verification of an account that does not
+    /// register.
     pub(super) fn call_login_refused(&mut self, call: CallKey, now: Time) {
         let sessions = self.calls.sessions_in(call);
         let accounts = sessions.filter_map(|session| self.clients.get(session)?.account());
@@ -127,9 +128,8 @@ impl Relay {
         accounts.into_iter().for_each(|account| self.count_login(account, false, now));
     }
 
-    /// Handles a failed registration. Before the first success, and after the last attempt, the page is informed and
-    /// its socket closed, because a stock page would wait forever. In other cases the page is informed and the
-    /// registration is retried.
+    /// Handles a failed registration. The pages that use the account are informed. If no registration has succeeded
+    /// before, or none will be attempted again, their sessions are ended, because a stock page would wait forever.
     pub(super) fn registration_failed(&mut self, id: AccountId, failure: &Failure, retry_at: Option<Time>, now: Time) {
         let is_unproved = self.accounts.is_unproved(id);
         if is_unproved && is_wrong_login(failure) {

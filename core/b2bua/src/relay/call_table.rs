@@ -21,10 +21,10 @@ pub(super) struct LegEntry {
     pub(super) endpoint: LegEndpoint,
 }
 
-/// The endpoint of a leg, by which the leg is found.
+/// The endpoint of a leg, with the values by which the leg is indexed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum LegEndpoint {
-    /// A browser, by its session and the identifier of the call there.
+    /// A browser: its session and the session's identifier of the call.
     Browser { session: SessionId, call_id: CallId },
     /// A SIP endpoint.
     Sip(Box<SipLeg>),
@@ -42,7 +42,7 @@ pub(super) struct SipLeg {
     pub(super) phone: Option<BindingId>,
     /// The mark in an outbound INVITE that may return as a looped call.
     pub(super) mark: Option<String>,
-    /// The ICE user name fragment of the first description, if the endpoint uses WebRTC.
+    /// The relay's ICE user name fragment in its first description, if the endpoint uses WebRTC.
     pub(super) fragment: Option<String>,
     /// The RTP addresses of the relay, as in its session descriptions.
     pub(super) rtp: BTreeSet<SocketAddr>,
@@ -60,7 +60,7 @@ pub(super) struct CallTable {
     by_mark: BTreeMap<String, LegKey>,
     by_fragment: BTreeMap<String, LegKey>,
     by_rtp: BTreeMap<SocketAddr, LegKey>,
-    /// The workers of removed legs whose last media commands are pending.
+    /// The workers of removed legs whose last media commands have not been sent yet.
     removed: BTreeMap<LegKey, WorkerId>,
     /// Inputs that calls ignored in their state.
     ignored: u64,
@@ -128,12 +128,12 @@ impl CallTable {
         self.ignored
     }
 
-    /// Adds the inputs that a call has ignored since the last time.
+    /// Adds the inputs that a call has ignored since the last call of this method.
     pub(super) fn count_ignored(&mut self, key: CallKey) {
         self.ignored += self.calls.get_mut(&key).map_or(0, Call::take_ignored);
     }
 
-    /// Adds a leg. Its key and its indexed values are not in use by another leg.
+    /// Adds a leg. Its key and its indexed values, except the phone, must not be in use by another leg.
     pub(super) fn insert_leg(&mut self, leg: LegKey, entry: LegEntry) {
         match &entry.endpoint {
             LegEndpoint::Browser { session, call_id } => {
@@ -204,7 +204,7 @@ impl CallTable {
         }
     }
 
-    /// Removes RTP addresses from the legs that have them, since their ports are released.
+    /// Removes RTP addresses whose ports are released from their legs.
     pub(super) fn release_rtp(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) {
         for address in addresses {
             let leg = self.by_rtp.remove(&address).and_then(|leg| self.legs.get_mut(&leg));
@@ -219,12 +219,12 @@ impl CallTable {
         self.legs.get(&leg).map(|entry| entry.call)
     }
 
-    /// Returns a leg with its call.
+    /// Returns the reference of a leg and its call.
     pub(super) fn at(&self, leg: LegKey) -> Option<CallRef> {
         self.call_of(leg).map(|call| CallRef { call, leg })
     }
 
-    /// Returns the worker of a leg, which may have been removed.
+    /// Returns the worker of a leg, including removed legs until [`Self::forget_removed`].
     pub(super) fn worker_of(&self, leg: LegKey) -> Option<WorkerId> {
         self.legs.get(&leg).map(|entry| entry.worker).or_else(|| self.removed.get(&leg).copied())
     }
@@ -289,12 +289,12 @@ impl CallTable {
         self.by_mark.get(mark).copied()
     }
 
-    /// Returns the leg whose first description has this ICE user name fragment.
+    /// Returns the leg with this ICE user name fragment in the relay's first description.
     pub(super) fn by_fragment(&self, fragment: &str) -> Option<LegKey> {
         self.by_fragment.get(fragment).copied()
     }
 
-    /// Returns the leg with this RTP address in its description.
+    /// Returns the leg for which the relay has allocated this RTP address.
     pub(super) fn by_rtp(&self, address: SocketAddr) -> Option<LegKey> {
         self.by_rtp.get(&address).copied()
     }

@@ -1,14 +1,14 @@
-//! The users of SIP in the configuration: those of phones, and those with a number at the trunk.
+//! Lookup of users in the SIP configuration: users of phones, and logins with a number at the trunk.
 
 use crate::config::{Config, LoginName, Numbering};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Look-up tables that are derived from the configuration.
+/// Lookup tables that are derived from the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ConfiguredUsers {
     /// The number format of the trunk.
     numbering: Option<Numbering>,
-    /// The logins with a number at the trunk, by number in the form that is compared.
+    /// The logins with a number at the trunk, by [`Numbering::canonical`] number.
     by_number: BTreeMap<String, LoginName>,
     phone_users: BTreeSet<LoginName>,
 }

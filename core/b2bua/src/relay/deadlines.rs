@@ -1,4 +1,4 @@
-//! Keys of the deadlines in the relay machine.
+//! Keys of the deadlines of a relay.
 
 use crate::call::{CallKey, SessionId};
 use crate::io::{ConnectionId, RequestId};

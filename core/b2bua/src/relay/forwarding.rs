@@ -1,9 +1,9 @@
-//! Forwarding of calls at the cost of an operator's account: REFER by the peer of such a call (RFC 3515), and redirects
-//! of phones that it alerts (RFC 3261 §21.3).
+//! Permissions to forward calls, by a REFER of a SIP peer (RFC 3515) or by a redirect of a phone (RFC 3261 §21.3). They
+//! prevent forwarding to arbitrary numbers at the operator's cost.
 //!
-//! The peer of a call through a trunk can be any telephone. It may forward the call to the numbers in `[sip]
-//! forward_to`; only a called phone may redirect it to users of the relay. Registered phones and pages are users, and
-//! may forward a call to any target that they may call.
+//! The peer of a call through an account of the operator can be any telephone. Such a call may only be forwarded to the
+//! numbers in `[sip] forward_to`; a called phone may also redirect it to users of the relay. Calls of registered phones
+//! and of pages may be forwarded to any target that these may call.
 
 use super::Relay;
 use super::routing::{Source, Target};
@@ -15,13 +15,13 @@ impl Relay {
         match source {
             Source::Unknown => false,
             Source::Account(account) if self.accounts.is_operators(*account) => self.may_forward_to(target),
-            // The page's own account is charged, and a phone may call the target itself.
+            // Calls at a page's own account are charged to that account. Phones may call the target themselves.
             Source::Account(_) | Source::Phone(_) | Source::Session(_) => true,
         }
     }
 
-    /// Returns whether the SIP peer of two established calls, which has proved by their tags that they are its own, may
-    /// join them.
+    /// Returns whether the SIP peer of two established calls may join them. The dialog tags in its REFER prove that
+    /// both calls are its own.
     pub(super) fn may_join(&self, source: &Source, other: &Source) -> bool {
         let is_operators =
             |source: &Source| matches!(source, Source::Account(account) if self.accounts.is_operators(*account));
@@ -40,8 +40,8 @@ impl Relay {
         self.config.sip.iter().flat_map(|config| &config.forward_to).any(|pattern| pattern.matches(user))
     }
 
-    /// Returns the address to call for a transfer or redirect target: at an operator's account only the number, at the
-    /// account's server.
+    /// Returns the address to call for a transfer or redirect target. For a call through an account of the operator, it
+    /// is only the user part of the target, so that the account's server is called.
     pub(super) fn dialed(&self, source: &Source, target: &Address) -> Address {
         match source {
             Source::Account(account) if self.accounts.is_operators(*account) => {

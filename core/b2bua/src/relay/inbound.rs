@@ -1,4 +1,4 @@
-//! Inbound SIP calls.
+//! Inbound SIP calls: handling of INVITEs outside a dialog, including looped calls and Replaces (RFC 3891).
 
 use super::Relay;
 use super::calls::near;
@@ -36,7 +36,7 @@ impl Relay {
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
         }
-        // The relay's own offers are ICE-lite, too: only those of other ICE-lite peers are rejected.
+        // Checked after looped calls: their offers are the relay's own, which are ICE-lite and must not be rejected.
         if let Some(unfit) = unfit {
             return self.reject_because(invite, 488, Some(unfit.reason()));
         }
@@ -79,7 +79,7 @@ impl Relay {
         now: Time,
     ) {
         let InboundCall { invite, request, account, offer, call } = inbound;
-        // Checked before RTP ports are allocated, so that a call without a target costs none.
+        // Checked before RTP ports are allocated, so that a call without a target uses none.
         let targets = match targets.and_then(|targets| self.admit_ringing(targets, alert, now)) {
             Ok(targets) => targets,
             Err(reason) => return self.reject(invite, reason.sip_status()),
@@ -131,8 +131,8 @@ impl Relay {
 
     /// Returns the call of this relay that an INVITE from a SIP server belongs to (a looped call). The INVITE proves it
     /// by a value that only the recipients of the outgoing INVITE have: the mark, the ICE password, or the session id.
-    /// An RTP address proves nothing, since it can be guessed. If the server replaced both session id and address, the
-    /// media pass through it.
+    /// An RTP address proves nothing, because it can be guessed. If the server replaced both session id and address,
+    /// the media pass through the server, and the call is not treated as looped.
     fn own_call(&self, request: &InboundInvite, offer: &SipDescription) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
         let marked = marks.find_map(|(_, mark)| self.calls.by_mark(mark.trim()));
@@ -165,7 +165,7 @@ impl Relay {
         self.calls.get(self.calls.call_of(leg)?)?.fork_with_ice_of(offer)
     }
 
-    /// Alerts the callees of a looped call; they join the call of the browser that placed it.
+    /// Alerts the callees of a looped call. They become callees of the browser's call that the INVITE was sent for.
     fn ring_for_own(&mut self, returned: &Returned<'_>, targets: &[Target], alert: &Alert, now: Time) {
         let Returned { invite, account, request, offer, call, leg } = *returned;
         let Some(known) = self.calls.get(call) else { return };
@@ -222,7 +222,7 @@ impl Relay {
         PeerPlan { invite, account, uri, dialog, source, media, is_unknown, diverted_by, phone: None }
     }
 
-    /// Returns the called account, if there is one, the callee's name, and the targets.
+    /// Returns the account through which the call was received, if any, the callee's address, and the targets.
     fn called(&self, request: &InboundInvite) -> (Option<AccountId>, Address, Result<Vec<Target>, EndReason>) {
         let requested = || Address::from(request.request_uri.clone());
         match &request.origin {
@@ -246,8 +246,9 @@ impl Relay {
         }
     }
 
-    /// Returns the login that a call of the trunk is for, from the first part of the INVITE that names a user, in the
-    /// trunk's order. If no part names one, the user in the last part that is present is returned.
+    /// Returns the login that an inbound call of the trunk is for. The parts of the INVITE are searched in the order
+    /// configured for the trunk; the first one that contains a user of this relay, or the number of one, determines the
+    /// login. If none does, the user part of the last one that is present is returned.
     fn called_login(&self, request: &InboundInvite) -> LoginName {
         let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
         let order = trunk.map_or(&[][..], |trunk| &trunk.account.called_number);
@@ -263,7 +264,7 @@ impl Relay {
         logins.next().or_else(|| users.last().cloned()).unwrap_or_else(|| LoginName(String::new()))
     }
 
-    /// Checks the offer for the participant; returns the media in it.
+    /// Checks the caller's offer against the SRTP policy and stores it in the caller. Returns the media in it.
     fn weigh(
         &mut self,
         caller: &mut call::Participant,
@@ -276,8 +277,9 @@ impl Relay {
         if media.iter().all(|section| section.rejected) { Err(EndReason::NoCommonCodecs) } else { Ok(Some(media)) }
     }
 
-    /// Replaces one of this relay's SIP legs (RFC 3891). The user agent has verified the tags, which only the parties
-    /// of that dialog have; calls of another account cannot be replaced.
+    /// Handles an INVITE with Replaces (RFC 3891), which replaces one of this relay's SIP legs. The user agent has
+    /// verified the dialog tags, which only the endpoints of that dialog have. Legs of another account cannot be
+    /// replaced.
     fn replace(
         &mut self,
         invite: InviteId,
@@ -290,7 +292,7 @@ impl Relay {
             Origin::Account(account) => Some(account),
             Origin::Phone(_) | Origin::Unknown => None,
         };
-        // An unknown source can replace unknown sources only.
+        // Unknown sources can only replace legs of unknown sources, and others cannot replace these.
         let fits = (request.origin == Origin::Unknown) == self.calls.is_unknown(replaced);
         let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account && fits);
         let Some((key, leg, worker)) = known.map(|(key, leg, call, _)| (key, leg, call.worker())) else {
@@ -313,7 +315,7 @@ impl Relay {
     }
 }
 
-/// An inbound call that is to be routed.
+/// An inbound call whose targets are to be alerted.
 struct InboundCall<'a> {
     invite: InviteId,
     request: &'a InboundInvite,
@@ -322,7 +324,7 @@ struct InboundCall<'a> {
     call: CallKey,
 }
 
-/// A looped INVITE, and the fork that it was sent for.
+/// A looped INVITE, and the fork for which the relay had sent it.
 struct Returned<'a> {
     invite: InviteId,
     account: Option<AccountId>,

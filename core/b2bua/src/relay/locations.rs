@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Locations {
     sessions: BTreeMap<LoginName, BTreeSet<SessionId>>,
     phones: BTreeMap<LoginName, BTreeSet<BindingId>>,
-    /// The limit of calls that begin to ring, of each registered phone.
+    /// The rate limit of calls that begin to ring, for each registered phone.
     ring_limits: BTreeMap<BindingId, RateLimit>,
 }
 

@@ -1,9 +1,9 @@
 //! Host names in the session descriptions of SIP peers (RFC 8866 §5.7).
 //!
 //! An event whose description has a host name in a `c=` line is held until the shell has resolved the name, for
-//! [`PATIENCE`] at most. Later events of the same INVITE are queued. Then the addresses are inserted into the
-//! description, and the events are handled. A name without an address stays in the description, and its media sections
-//! are unusable.
+//! [`PATIENCE`] at most. Later events of the same INVITE are queued behind it. Then the addresses replace the names in
+//! the description, and the events are handled. A name that was not resolved stays in the description, and the media
+//! sections that use it are unusable.
 
 use super::Relay;
 use super::deadlines::Owner;
@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// The time that the events of an INVITE wait for addresses.
+/// The maximum time that the events of an INVITE wait for addresses.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// The number of names in one description that are resolved.
+/// The maximum number of names in a description. If it has more, none of them is resolved.
 pub(super) const MOST_NAMES: usize = 4;
-/// The number of events of one INVITE that wait. One more ends the wait for the names.
+/// The maximum number of events of one INVITE that wait. One more event ends the wait.
 pub(super) const MOST_EVENTS: usize = 32;
 
 /// The events that wait for addresses.
@@ -33,7 +33,7 @@ pub(super) struct MediaNames {
     questions: BTreeMap<RequestId, Question>,
 }
 
-/// The events of one INVITE, the first of which has names.
+/// The held events of one INVITE. The description of the first event has host names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     events: VecDeque<Event>,
@@ -57,13 +57,13 @@ impl MediaNames {
         self.held.is_empty() && self.questions.is_empty()
     }
 
-    /// Returns the ends of all waits.
+    /// Returns the deadlines of all held events.
     #[cfg(test)]
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Time> + '_ {
         self.held.values().map(|held| held.until)
     }
 
-    /// Removes the events of an INVITE and their requests.
+    /// Removes the held events of an INVITE and the open requests to resolve their names.
     fn take(&mut self, invite: InviteId) -> Option<Held> {
         let held = self.held.remove(&invite)?;
         self.questions.retain(|request, _| !held.waiting.contains(request));
@@ -94,7 +94,7 @@ impl Relay {
         }
     }
 
-    /// Returns the source address of the peer and the names in the description of an event that may be resolved.
+    /// Returns the source address of the peer, and those names in the description of an event that may be resolved.
     fn questions_of(&mut self, invite: InviteId, event: &Event) -> Option<(IpAddr, BTreeSet<HostName>)> {
         let text = event.description().and_then(crate::call::sdp_text)?;
         let mut names = HostName::all_in(&text);
@@ -150,8 +150,8 @@ impl Relay {
         }
     }
 
-    /// Handles the events of an INVITE with the resolved addresses. If another event has names, it and the following
-    /// ones wait again.
+    /// Handles the held events of an INVITE with the resolved addresses. If a later event has names, it and the
+    /// following events are held again.
     pub(super) fn release(&mut self, invite: InviteId, now: Time) {
         self.deadlines.set(Owner::MediaNames(invite), None);
         let Some(Held { mut events, found, .. }) = self.media_names.take(invite) else { return };

@@ -1,4 +1,4 @@
-//! The media workers: their turns, their RTP ports, and the commands to them.
+//! The media workers: selection of a worker for each call, RTP ports, and dispatch of media commands.
 //!
 //! A leg is opened on the worker of its call and stays there. An attended transfer between calls on two workers results
 //! in a call with legs on both.
@@ -14,7 +14,8 @@ use offhook_media::ports::{PortPair, PortPool};
 use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 
-/// The RTP ports of each worker, the shares of users in them, and the worker that received the last new call.
+/// The RTP ports of each worker, the shares of users in them, and the worker that was selected last in
+/// rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MediaWorkers {
     pools: Vec<PortPool>,
@@ -23,36 +24,36 @@ pub(super) struct MediaWorkers {
 }
 
 impl MediaWorkers {
-    /// Creates pools of the ports in the configuration.
+    /// Creates a pool of the configured ports for each worker.
     pub(super) fn new(config: &Config) -> Self {
         Self { pools: pools(config).collect(), shares: PortShares::default(), last: 0 }
     }
 
-    /// Applies the present configuration: a worker keeps its ports in use if it has the same ports as before.
+    /// Applies another configuration. The ports of a worker stay in use only if it has the same ports as before.
     pub(super) fn configured(mut self, config: &Config) -> Self {
         let mut before = core::mem::take(&mut self.pools).into_iter();
         self.pools = pools(config).map(|pool| pool.resumed(before.next())).collect();
         self
     }
 
-    /// Returns the next worker of `count` in turn.
+    /// Returns the next of `count` workers in rotation.
     fn next(&mut self, count: usize) -> WorkerId {
         self.last = (self.last + 1) % u16::try_from(count).unwrap_or(u16::MAX).max(1);
         WorkerId(self.last)
     }
 
-    /// Lets the next call be on the worker after the first one.
+    /// Resets the rotation, so that the second worker is the next one.
     #[cfg(test)]
     pub(super) const fn restart_turn(&mut self) {
         self.last = 0;
     }
 
-    /// Records the user that a new call is charged to.
+    /// Records the user to whom the ports of a new call are charged.
     pub(super) fn begin_call(&mut self, call: CallKey, payer: Payer) {
         self.shares.begin(call, payer);
     }
 
-    /// Removes a call. The ports of its legs are given back separately.
+    /// Removes a call. The ports of its legs are returned separately.
     pub(super) fn end_call(&mut self, call: CallKey) {
         self.shares.end(call);
     }
@@ -92,7 +93,7 @@ impl MediaWorkers {
         self.pools.iter().map(PortPool::size).sum()
     }
 
-    /// Returns whether no call has ports and no user is charged for any.
+    /// Returns whether no call uses ports and none are charged to a user.
     pub(super) fn is_idle(&self) -> bool {
         self.taken() == 0 && self.shares.is_empty()
     }
@@ -127,8 +128,9 @@ impl Relay {
         self.outputs.push_back(Output::Media { worker, command });
     }
 
-    /// Returns the worker of a new call: that of another call of either side, so that the media of an attended transfer
-    /// between the two calls stay on one worker; otherwise the next in turn.
+    /// Returns the worker for a new call of these sessions. If one of them has another call, it is the worker of that
+    /// call, so that an attended transfer between the two calls stays on one worker. Otherwise, it is the next worker
+    /// in rotation.
     pub(super) fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
         let busy = sessions.iter().find_map(|session| {
             let at = *self.calls.of_session(*session).first()?;
@@ -149,12 +151,12 @@ impl Relay {
         self.workers.take(call, worker, count, rules.per_user, now).ok_or(EndReason::Overloaded)
     }
 
-    /// Returns RTP ports of a call to the pool, where they stay unused for a time.
+    /// Returns RTP ports of a call to the pool of the worker, where they stay unused for the configured time.
     pub(super) fn give_back_ports(&mut self, pairs: &[PortPair], worker: WorkerId, now: Time) {
         self.workers.give_back(pairs, worker, now);
     }
 
-    /// Requests the workers to bind ports for future calls.
+    /// Requests that the workers bind ports for future calls.
     pub(super) fn reserve_ports(&mut self, now: Time) {
         let Some(config) = self.config.sip.as_deref() else { return };
         let pools = self.workers.pools.iter_mut().zip(&config.workers).zip(0..);
@@ -168,7 +170,7 @@ impl Relay {
         }
     }
 
-    /// Handles the result of a reservation; the pairs identify the worker.
+    /// Handles the result of a reservation. The event does not contain the worker, which is found by the port pairs.
     pub(super) fn ports_reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
         let any = ready.first().or_else(|| in_use.first());
         let pool = any.and_then(|pair| self.workers.pools.iter_mut().find(|pool| pool.contains(*pair)));

@@ -1,4 +1,4 @@
-//! Creation of the participants of calls with their index entries, and their removal.
+//! Creation and removal of the participants of calls, with the index entries of their legs.
 
 use super::call_table::{LegEndpoint, LegEntry, SipLeg};
 use super::clients::Session;
@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-/// The number of lines of a page in the session descriptions of a SIP leg.
+/// The maximum number of lines that a page may add to the session descriptions of a SIP leg.
 const MAX_LINES: usize = 32;
 
-/// The caller's properties as presented to the callees.
+/// The properties of a call that are presented to its callees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alert {
     pub(super) caller: Address,
@@ -38,23 +38,23 @@ pub(super) struct Alert {
     /// The display name was set by the caller's page.
     pub(super) is_named: bool,
     pub(super) custom: Option<JsonText>,
-    /// Header fields of the caller's page, for the INVITE.
+    /// Header fields that the caller's page adds to the INVITE.
     pub(super) headers: Vec<(String, String)>,
-    /// Lines of the caller's page, for the session description.
+    /// Lines that the caller's page adds to the session description.
     pub(super) lines: Vec<ExtraLine>,
     /// The caller is an unknown source.
     pub(super) is_unknown: bool,
     /// The caller's name is withheld.
     pub(super) anonymous: bool,
-    /// The referrer of the caller (RFC 3892).
+    /// The user who transferred the caller (`Referred-By`, RFC 3892).
     pub(super) referred_by: Option<Uri>,
-    /// The callee that redirected the caller (RFC 5806).
+    /// The user whose phone redirected the call (`Diversion`, RFC 5806).
     pub(super) diverted_by: Option<Uri>,
-    /// The dialog that the call replaces (RFC 3891).
+    /// The dialog that the call replaces (`Replaces`, RFC 3891).
     pub(super) replaces: Option<String>,
 }
 
-/// A new call: its worker, and the number of media sections of a SIP leg.
+/// The call, new or existing, in which a leg is created: its worker, and the number of media sections of a SIP leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CallPlan {
     pub(super) call: CallKey,
@@ -62,7 +62,7 @@ pub(super) struct CallPlan {
     pub(super) sections: usize,
 }
 
-/// A new SIP leg.
+/// The properties of a SIP leg that is to be created.
 pub(super) struct PeerPlan {
     pub(super) invite: InviteId,
     pub(super) account: Option<AccountId>,
@@ -70,17 +70,17 @@ pub(super) struct PeerPlan {
     pub(super) dialog: PeerDialog,
     /// The source address of its SIP messages, if one has been received.
     pub(super) source: Option<IpAddr>,
-    /// Its media: RTP to an address of this family, if it is known, or WebRTC.
+    /// Its media: RTP or WebRTC.
     pub(super) media: PeerMedia,
     /// Its INVITE was received from an unknown source.
     pub(super) is_unknown: bool,
-    /// The user names of the diverting users of its INVITE.
+    /// The user names of the users who diverted its INVITE (`Diversion`, RFC 5806).
     pub(super) diverted_by: BTreeSet<String>,
     /// The registered phone that is called.
     pub(super) phone: Option<BindingId>,
 }
 
-/// The media of a new SIP leg.
+/// The media of a new SIP leg. For RTP, `is_ipv6` states the address family if it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PeerMedia {
     Rtp { is_ipv6: Option<bool> },
@@ -88,7 +88,7 @@ pub(super) enum PeerMedia {
 }
 
 impl Alert {
-    /// Creates the presentation of a call without optional properties.
+    /// Creates the properties of a call without optional ones.
     pub(super) fn new(caller: Address, callee: Address) -> Self {
         Self {
             caller,
@@ -106,7 +106,7 @@ impl Alert {
         }
     }
 
-    /// Returns the lines of a page that a session description may contain.
+    /// Returns those lines of a page that the relay may add to a session description.
     pub(super) fn lines_of_page(lines: &[String]) -> Vec<ExtraLine> {
         lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
     }
@@ -124,7 +124,7 @@ impl Alert {
 }
 
 impl Relay {
-    /// Creates a browser's side of a call.
+    /// Creates a participant that is a browser.
     pub(super) fn browser_participant(
         &mut self,
         session: SessionId,
@@ -143,7 +143,7 @@ impl Relay {
         alert.participant(leg, login.unwrap_or_default(), incoming, Side::Browser(browser))
     }
 
-    /// Creates a SIP endpoint's side of a call, with ports of its own.
+    /// Creates a participant that is a SIP endpoint. Unless its media are WebRTC, its leg has RTP ports of its own.
     pub(super) fn sip_participant(
         &mut self,
         plan: PeerPlan,
@@ -213,7 +213,7 @@ impl Relay {
             source: plan.source,
             srtp,
             extra: alert.lines.clone(),
-            // Unpredictable, and below 2^62, because some parsers use a signed number.
+            // Random, so that it identifies a looped call. Below 2^62, because some parsers use signed numbers.
             session_id: self.random.next_u64() >> 2,
             cname: self.token(),
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
@@ -226,7 +226,7 @@ impl Relay {
         Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
     }
 
-    /// Returns the participants to be alerted, or the reason why there is none.
+    /// Creates the participants to be alerted, or returns the reason why there is none.
     pub(super) fn ring_targets(
         &mut self,
         targets: Vec<Target>,
@@ -311,13 +311,14 @@ impl Relay {
             }
             (Some(known), None) => known.settings().identity.uri.clone(),
             (None, _) => {
-                // An unknown source is presented with its own host.
+                // The address of an unknown source contains its own host.
                 let host = alert.caller.sip_uri().map(|uri| uri.host().clone());
                 let login = alert.caller.login();
                 host.map_or_else(|| self.local_uri(login), |host| SipUri::new(host).with_subscriber(&login.0).into())
             }
         };
-        // A trunk may replace the login by a number, and a name that equals the login would reveal it.
+        // A trunk may replace the login by a number. A name that equals the login is then omitted, because it would
+        // reveal the login.
         let is_given = alert.is_named && trunk.is_none();
         let name = Some(alert.visible_name.clone());
         let name = name.filter(|name| !name.is_empty() && (is_given || *name != alert.caller.to_string()));
@@ -345,7 +346,7 @@ impl Relay {
         }
     }
 
-    /// Returns RTP ports of a call to the pool, where they stay unused for a time.
+    /// Returns RTP ports of a call to the pool of the worker, where they stay unused for the configured time.
     pub(super) fn free_ports(&mut self, ports: &[PortPair], worker: WorkerId, now: Time) {
         let addresses = self.config.sip.as_ref().and_then(|config| config.workers.get(usize::from(worker.0)));
         let addresses = addresses.into_iter().flat_map(|worker| &worker.addresses);

@@ -1,15 +1,16 @@
-//! Password checks: a few run at a time, the others wait in an order that an attacker cannot dominate.
+//! Queue of password checks: a few run at a time, the others wait. The order prevents one source from delaying others.
 //!
 //! ```text
 //!  submit ──> waiting ──> running ──> finished
-//!     │          │ locked out meanwhile, displaced
+//!     │          │ locked out meanwhile, or dropped from a full queue
 //!     └──────────┴──> refused
 //! ```
 //!
-//! A check costs tens of milliseconds of a core, so the number of waiting checks is bounded. The next check to run is
+//! A check takes tens of milliseconds of CPU time, so the number of waiting checks is limited. The next check to run is
 //! that of the source with the fewest failures and running checks. Logins that have succeeded from their source before
-//! have priority, a few at once; every second check is that of another login, so that one valid login does not block
-//! the others. When the queue is full, a check of the source with the most waiting checks is dropped.
+//! have priority, at a limited rate. After each check with priority, a login without a success has priority, so that
+//! one valid login does not block the others. When the queue is full, a check of the source with the most waiting checks is
+//! dropped.
 
 use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The number of waiting checks; each holds a `connection` message.
+/// The maximum number of waiting checks. It is limited because each contains a `connection` message.
 const MAX_WAITING: usize = 256;
 
 /// A `connection` whose password is to be checked.
@@ -42,16 +43,16 @@ impl Attempt {
     }
 }
 
-/// A running check. It continues when the connection is closed, and its result counts.
+/// A running check. If its connection is closed, the check continues, and its result is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     address: IpAddr,
     login: LoginName,
-    /// The waiting connection; none if it is closed.
+    /// The waiting connection; `None` if it is closed.
     waiter: Option<(ConnectionId, ConnectionMessage)>,
 }
 
-/// The next step of the caller.
+/// The next step, which the relay executes.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Verify this password.
@@ -65,7 +66,7 @@ pub(super) enum Step {
 pub(super) struct Finished {
     pub(super) address: IpAddr,
     pub(super) login: LoginName,
-    /// The waiting connection; none if it is closed.
+    /// The waiting connection; `None` if it is closed.
     pub(super) waiter: Option<(ConnectionId, ConnectionMessage)>,
 }
 
@@ -74,13 +75,13 @@ pub(super) struct Finished {
 pub(super) struct PasswordChecks {
     waiting: BTreeMap<RequestId, Attempt>,
     running: BTreeMap<RequestId, Running>,
-    /// The last check to start had priority, so that the next one is that of a login without a success from its source.
+    /// The check that started last had priority. The next one is that of a login without a success from its source.
     is_turn_of_new: bool,
     lockouts: Lockouts,
 }
 
-/// The order of waiting checks: out of turn, failures and running checks of the source, failures of the login, age. The
-/// lowest rank runs first.
+/// The order of waiting checks, lowest first: whether it is without priority, failures and running checks of the
+/// source, failures of the login from the source, age.
 type Rank = (bool, usize, u32, RequestId);
 
 impl PasswordChecks {
@@ -90,7 +91,7 @@ impl PasswordChecks {
         Self { waiting: BTreeMap::new(), running: BTreeMap::new(), is_turn_of_new: false, lockouts }
     }
 
-    /// Adds an attempt; returns the attempt that is dropped if the queue is full.
+    /// Adds an attempt. If the queue is full, returns the attempt that is dropped.
     pub(super) fn submit(&mut self, request: RequestId, attempt: Attempt, now: Time) -> Option<Attempt> {
         self.waiting.insert(request, attempt);
         if self.waiting.len() <= MAX_WAITING {
@@ -106,7 +107,8 @@ impl PasswordChecks {
         self.waiting.remove(&last)
     }
 
-    /// Returns the next check to run or to refuse; none if `at_a_time` run already, or none waits.
+    /// Returns the next check to run or to refuse; `None` if no check waits, or if `at_a_time` checks are running and
+    /// none is to be refused.
     pub(super) fn next(&mut self, at_a_time: usize, now: Time) -> Option<Step> {
         let is_locked = |attempt: &Attempt| self.lockouts.remaining(attempt.source(), &attempt.login.0, now);
         if let Some((id, remaining)) = self.waiting.iter().find_map(|(id, attempt)| Some((*id, is_locked(attempt)?))) {
@@ -144,14 +146,14 @@ impl PasswordChecks {
         self.lockouts.is_known(attempt.source(), &attempt.login.0)
     }
 
-    /// Ends a check; returns none if it is unknown.
+    /// Ends a running check; returns `None` if it is unknown.
     pub(super) fn finish(&mut self, request: RequestId, matches: bool, now: Time) -> Option<Finished> {
         let Running { address, login, waiter } = self.running.remove(&request)?;
         self.count(address, &login.0, matches, now);
         Some(Finished { address, login, waiter })
     }
 
-    /// Returns the remaining lockout of logins that a SIP server verifies; none if there is no lockout.
+    /// Returns the remaining lockout of a login that a SIP server verifies; `None` if there is no lockout.
     pub(super) fn lockout(&self, address: IpAddr, login: &LoginName, now: Time) -> Option<Duration> {
         self.lockouts.remaining(SourceNetwork::of(address), &login.0, now)
     }
@@ -165,7 +167,7 @@ impl PasswordChecks {
         }
     }
 
-    /// Removes the waiting check of a connection that is closed.
+    /// Removes the waiting check of a connection that is closed. A running check continues without the connection.
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|_, attempt| attempt.connection != connection);
         for running in self.running.values_mut() {

@@ -1,4 +1,4 @@
-//! Records of calls: reports of legs, and the end of a record.
+//! Call records: updates by events and media statistics, and completion after the end of a call.
 
 use super::Relay;
 use super::deadlines::Owner;
@@ -10,13 +10,13 @@ use offhook_media::command::{LegKey, LegReport};
 use offhook_signaling::reason::EndReason;
 
 impl Relay {
-    /// Returns whether the records of ended calls wait for the reports of media workers, which takes at most 1 s.
+    /// Returns whether records of ended calls wait for the final reports of media workers. Each waits for at most 1 s.
     #[must_use]
     pub fn has_pending_records(&self) -> bool {
         self.records.has_ended_calls()
     }
 
-    /// Handles the statistics of legs.
+    /// Handles the media statistics that a worker reports for its legs.
     pub(super) fn leg_reports(&mut self, reports: &[LegReport], now: Time) {
         for report in reports {
             let Some(call) = self.records.call_of(report.leg) else { continue };
@@ -36,7 +36,7 @@ impl Relay {
         }
     }
 
-    /// Ends the record of a call. It is reported when the final reports of all legs have arrived.
+    /// Ends the record of a call. The record is reported to the shell when the final reports of all legs have arrived.
     pub(super) fn end_record(&mut self, call: CallKey, reason: EndReason, now: Time) {
         let complete = self.records.end(call, reason, now);
         if complete.is_none() {

@@ -1,5 +1,5 @@
-//! Limits of the calls that ring at one user, so that no caller blocks a user for other callers or floods a page with
-//! messages.
+//! Limits of the calls that ring at one page or phone, so that one caller cannot block it for other callers or flood it
+//! with messages.
 
 use super::Relay;
 use super::participants::Alert;
@@ -10,16 +10,16 @@ use offhook_clock::Time;
 use offhook_limits::RateLimit;
 use offhook_signaling::reason::EndReason;
 
-/// The number of calls of one caller that ring at one page or phone at a time.
+/// The maximum number of calls of one caller that ring at one page or phone at a time.
 const MOST_OF_ONE_CALLER: usize = 3;
-/// The number of calls of all unknown sources together that ring at one page or phone at a time.
+/// The maximum number of calls of all unknown sources together that ring at one page or phone at a time.
 const MOST_OF_UNKNOWN: usize = 2;
 /// The number of calls per second that may begin to ring at one page or phone, on average.
 const RATE: u32 = 5;
 /// The number of calls that may begin to ring at one page or phone in one burst.
 const BURST: u32 = 20;
 
-/// Returns a new limit of calls that begin to ring at one page or phone.
+/// Creates the rate limit of calls that begin to ring at one page or phone.
 pub(super) const fn ring_limit(now: Time) -> RateLimit {
     RateLimit::new(RATE, BURST, now)
 }
@@ -63,7 +63,8 @@ impl Relay {
             .collect();
         let of_caller = ringing.iter().filter(|(is_same, _)| *is_same).count();
         let of_unknown = ringing.iter().filter(|(_, is_unknown)| *is_unknown).count();
-        // Anonymous callers of a server may be different users.
+        // Anonymous calls can be from different users, so that the limit of one caller does not apply to them. It does
+        // apply to those of unknown sources.
         let is_one = !alert.anonymous || alert.is_unknown;
         (!is_one || of_caller < MOST_OF_ONE_CALLER) && (!alert.is_unknown || of_unknown < MOST_OF_UNKNOWN)
     }

@@ -1,4 +1,4 @@
-//! Routing of a called name to sessions, phones and SIP servers.
+//! Routing: determines the targets of a call, which are client sessions, registered phones or URIs at SIP servers.
 
 use super::Relay;
 use super::clients::Session;
@@ -35,7 +35,7 @@ impl Relay {
         }
     }
 
-    /// Returns the account, apart from the trunk, that calls of the originator are routed through.
+    /// Returns the account, other than the trunk, through which calls of the originator are routed.
     fn account_of(&self, from: &Source) -> Option<AccountId> {
         match from {
             Source::Session(session) => self.clients.get(*session).and_then(Session::account),
@@ -44,8 +44,8 @@ impl Relay {
         }
     }
 
-    /// Returns the source of the calls of a session. A page without a login, if other pages need a password, can call
-    /// the relay's own users only, at no cost for the operator.
+    /// Returns the source of the calls of a session. If the relay requires logins, a session without a login is an
+    /// unknown source: it can call users of the relay only, so that it causes no costs at the trunk.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
         let has_login = self.clients.get(session).is_some_and(|session| session.login().is_some());
         if has_login || self.config.admission == AcceptedLogins::Anyone {
@@ -60,11 +60,13 @@ impl Relay {
         self.config.accounts.contains(login) || self.locations.is_registered(login) || self.users.has_phone(login)
     }
 
-    /// Returns the browsers and phones of a local login, except those of the caller.
+    /// Returns the sessions and phones of a local login. The calling session is excluded. If a phone of this login
+    /// calls, all phones of the login are excluded.
     pub(super) fn route_here(&self, from: &Source, login: &LoginName) -> Result<Vec<Target>, EndReason> {
         let registered: Vec<SessionId> =
             self.locations.sessions(login).filter(|id| self.clients.is_online(*id)).collect();
-        // A phone that calls its own login is not alerted; the source does not identify one of several phones.
+        // The calling phone must not be alerted. The source contains only its user, so that all phones of the user are
+        // excluded.
         let is_own = matches!(from, Source::Phone(user) if user == login);
         let phones: Vec<BindingId> = self.locations.phones(login).filter(|_| !is_own).collect();
         if registered.is_empty() && phones.is_empty() {
@@ -79,7 +81,7 @@ impl Relay {
         if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
     }
 
-    /// Returns the browsers of an account, for an inbound call of its server.
+    /// Returns the sessions of an account as targets of an inbound call from its server.
     pub(super) fn route_in(&self, account: AccountId) -> Result<Vec<Target>, EndReason> {
         let Some(account) = self.accounts.get(account) else { return Err(EndReason::NotFound) };
         let online = |id: &SessionId| self.clients.is_online(*id);
@@ -95,7 +97,8 @@ impl Relay {
         if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }
     }
 
-    /// Returns an address at the server of the originator's account, or else at the trunk.
+    /// Returns an address as a target at the server of the originator's account. If the originator has no account, it
+    /// is a target at the trunk.
     pub(super) fn route_to_address(&self, from: &Source, address: &Address) -> Result<Vec<Target>, EndReason> {
         let account = self.account_of(from).or_else(|| self.accounts.trunk().filter(|_| *from != Source::Unknown));
         self.route_out(account.ok_or(EndReason::Forbidden)?, address)
@@ -106,8 +109,8 @@ impl Relay {
         Ok(vec![Target::Uri { account, uri }])
     }
 
-    /// Returns the URI of a callee for calls through an account. Without a proxy, the INVITE is sent to the host in it,
-    /// which is the account's own server, or one that a page may name.
+    /// Returns the URI of a callee for calls through an account. If the account has no proxy, the INVITE is sent to the
+    /// host in the URI. This host must be the account's own server, or a server that pages may use.
     pub(super) fn uri_at(&self, account: AccountId, callee: &Address) -> Result<SipUri, EndReason> {
         let known = self.accounts.get(account).ok_or(EndReason::Unavailable)?;
         let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
@@ -120,7 +123,7 @@ impl Relay {
         if known.settings().route.is_empty() && !is_own && !is_listed() {
             return Err(EndReason::Forbidden);
         }
-        // If the page names no port, it is that of the account's domain.
+        // A callee at the account's own host without a port is called at the port of the account's domain.
         let names_none = port.is_none() && uri.user().is_some() && !uri.has_parameters() && *uri.host() == domain.host;
         Ok(if names_none { uri.with_port(domain.port) } else { uri })
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the state's structure; it increases with every change of the structure.
 const SCHEMA: u32 = 1;
 
-/// The names under which the parts are sealed.
+/// The names of the sealed parts, each of which can be opened only under its name.
 const CHECK: &str = "relay key check";
 const STATE: &str = "relay state";
 
@@ -21,7 +21,7 @@ const STATE: &str = "relay state";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedRelay {
     schema: u32,
-    /// A text without content, which shows whether the key is right.
+    /// A sealed empty text. If it cannot be opened, the key is wrong.
     check: Sealed,
     state: Sealed,
 }
@@ -70,8 +70,8 @@ impl SavedRelay {
 }
 
 impl Relay {
-    /// Saves the state. The shell has taken all outputs before ([`Relay::poll_output`]). `rng` must never be seeded with
-    /// the same value again.
+    /// Saves the state. The shell must have polled all outputs before ([`Relay::poll_output`]). `rng` must never be
+    /// seeded with the same value again.
     #[must_use]
     pub fn save(&self, key: &SealingKey, rng: &mut impl Rng) -> SavedRelay {
         #[expect(clippy::expect_used, reason = "every map with structured keys is saved as a list of pairs")]
@@ -79,8 +79,8 @@ impl Relay {
         SavedRelay { schema: SCHEMA, check: key.seal(&[], CHECK, rng), state: key.seal(&state, STATE, rng) }
     }
 
-    /// Creates a relay that continues from a saved one with the present configuration, which may be another one than
-    /// before: a trunk with other settings is registered again, and the ports of workers with other ports are not in use.
+    /// Creates a relay that continues from a saved one. `config` may differ from the configuration before: a trunk with
+    /// other settings is registered again, and a worker whose ports have changed starts with all of them free.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Commands to the SIP user agent, and the handling of its events.
+//! The connection of the relay and its SIP user agent: commands to the user agent, and handling of its events.
 
 use super::Relay;
 use super::transfer::Referred;
@@ -11,12 +11,12 @@ use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{self as sip, Body, Branch, Cause, Command, Event, Failure, InviteId};
 
 impl Relay {
-    /// Adds a command for the user agent after the pending ones.
+    /// Queues a command for the user agent.
     pub(super) fn command(&mut self, command: Command) {
         self.commands.push_back(command);
     }
 
-    /// Passes an input from the network, or a deadline, to the user agent.
+    /// Passes an input from the shell to the user agent.
     pub(super) fn agent_input(&mut self, input: sip::Input, now: Time) {
         if let Some(agent) = &mut self.agent {
             agent.handle_input(input, now);
@@ -49,14 +49,14 @@ impl Relay {
         self.agent.as_deref().and_then(UserAgent::poll_timeout)
     }
 
-    /// Returns whether no message to SIP servers and phones is pending: after a shutdown, the process may then
+    /// Returns whether all requests to SIP servers and phones have been answered. After a shutdown, the process may then
     /// terminate.
     #[must_use]
     pub fn is_sip_quiet(&self) -> bool {
         self.agent.as_ref().is_none_or(|agent| agent.counts().waiting == 0)
     }
 
-    /// Handles an event of the user agent.
+    /// Handles an event of the user agent whose description contains no unresolved host names.
     pub(super) fn perform_event(&mut self, event: Event, now: Time) {
         match event {
             Event::Registered { account, .. } => self.registered(account, now),
@@ -102,7 +102,7 @@ impl Relay {
                 self.on_invite(invite, SipEvent::ReferProgress { status, is_final, is_refused }, now);
             }
             Event::Info { invite, body } => self.info(invite, &body, now),
-            // The account was removed before.
+            // The relay removed the account before it sent the command.
             Event::Unregistered { .. } => {}
         }
     }

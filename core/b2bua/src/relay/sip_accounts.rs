@@ -1,4 +1,4 @@
-//! The accounts at SIP servers, with their indexes.
+//! The table of the accounts at SIP servers, with the sessions that use them and the states of their registrations.
 
 use super::sip_options::PageAccount;
 use crate::address::Server;
@@ -7,13 +7,13 @@ use offhook_sip::user_agent::io::{Account, AccountId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The number of servers that are logged as not permitted; pages can name any number.
+/// The maximum number of servers that are logged as not permitted. It is limited because pages can name any server.
 const MAX_REFUSED_SERVERS: usize = 64;
 
 /// The state of the registration of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Registration {
-    /// The server has not answered, or the account does not register.
+    /// The server has not accepted the registration yet, or the account does not register.
     Asked,
     /// The server has accepted it.
     Accepted,
@@ -25,12 +25,12 @@ pub(super) enum Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerAccount {
     settings: Account,
-    /// The server of calls that name none.
+    /// The server for calls whose destination contains no host.
     domain: Server,
     /// It is in the operator's configuration.
     is_configured: bool,
     registration: Registration,
-    /// The reason of the last failed registration; none after a success.
+    /// The reason of the last failed registration; `None` after a success.
     last_failure: Option<String>,
     /// Empty for the trunk.
     sessions: BTreeSet<SessionId>,
@@ -47,7 +47,7 @@ impl ServerAccount {
         &self.settings
     }
 
-    /// Returns the server of calls that name none.
+    /// Returns the server for calls whose destination contains no host.
     pub(super) const fn domain(&self) -> &Server {
         &self.domain
     }
@@ -60,7 +60,7 @@ impl ServerAccount {
         self.registration
     }
 
-    /// Returns the reason of the last failed registration; none after a success.
+    /// Returns the reason of the last failed registration; `None` after a success.
     pub(super) fn last_failure(&self) -> Option<&str> {
         self.last_failure.as_deref()
     }
@@ -69,7 +69,7 @@ impl ServerAccount {
         &self.sessions
     }
 
-    /// Returns whether a session with these settings can use this account, apart from the generated contact.
+    /// Returns whether this account has the given settings, apart from the generated contact.
     fn is_same(&self, other: &PageAccount) -> bool {
         let settings = Account { contact_user: String::new(), ..self.settings.clone() };
         settings == other.settings && self.is_configured == other.is_configured
@@ -112,7 +112,7 @@ impl SipAccounts {
         self.is_trunk(id) || self.get(id).is_some_and(ServerAccount::is_configured)
     }
 
-    /// Returns whether the account waits for the first response of its server.
+    /// Returns whether the server has never accepted a registration of the account.
     pub(super) fn is_unproved(&self, id: AccountId) -> bool {
         self.get(id).is_some_and(|account| account.registration == Registration::Asked)
     }
@@ -131,13 +131,13 @@ impl SipAccounts {
         self.accounts.len()
     }
 
-    /// Returns the first account of a session.
+    /// Returns the account with the lowest identifier.
     #[cfg(test)]
     pub(super) fn first(&self) -> Option<AccountId> {
         self.accounts.keys().next().copied()
     }
 
-    /// Returns the account with the same settings and password, which sessions share.
+    /// Returns the account with the same settings, including the password. Sessions with the same settings share it.
     pub(super) fn find(&self, account: &PageAccount) -> Option<AccountId> {
         let address = account.settings.identity.uri.to_string();
         let mut known = self.by_address.get(&address).into_iter().flatten().copied();
@@ -177,7 +177,7 @@ impl SipAccounts {
         }
     }
 
-    /// Removes a session from an account. Returns whether the account was removed, since it was the last session.
+    /// Removes a session from an account. Returns whether the account was removed, because it was its last session.
     pub(super) fn leave(&mut self, id: AccountId, session: SessionId) -> bool {
         let Some(account) = self.accounts.get_mut(&id) else { return false };
         let is_last = account.sessions.remove(&session) && account.sessions.is_empty();
@@ -209,7 +209,7 @@ impl SipAccounts {
         }
     }
 
-    /// Records that a registration has failed. One that the server had accepted is lost.
+    /// Records that a registration has failed. If the server had accepted the registration before, it is lost.
     pub(super) fn fail(&mut self, id: AccountId, reason: String) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         account.last_failure = Some(reason);

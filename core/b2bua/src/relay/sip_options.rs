@@ -67,16 +67,17 @@ impl Named {
     fn next_hops(&self) -> impl Iterator<Item = &Server> {
         let first = self.outbound.as_ref().or(self.domain.as_ref());
         // If domain and outbound proxy are the same host, no Route is added and requests are sent to the domain's port.
-        // The domain must then be permitted as well.
+        // In this case, the domain must be permitted as well.
         let same = self.domain.as_ref().filter(|domain| self.outbound.as_ref().is_some_and(|o| o.host == domain.host));
         first.into_iter().chain(same).chain(&self.further)
     }
 }
 
-/// Returns the account that `options` describe.
+/// Returns the account or server that `options` request.
 ///
 /// # Errors
-/// The error in the options, as text for the page.
+///
+/// Returns the error in the options, as text for the page.
 pub(super) fn page_account(
     options: &SipOptions,
     login: &str,
@@ -93,7 +94,7 @@ pub(super) fn page_account(
     let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(Asked::None) };
     let transport = next_hop.transport;
     let domain = match domain {
-        // The proxy is the domain's own server: its port and transport are in the URI, and a Route to it would be
+        // The proxy is the domain's own server. Its port and transport are in the URI, so that a Route to it would be
         // redundant.
         Some(domain) if domain.host == next_hop.host => {
             outbound = None;
@@ -137,9 +138,10 @@ pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Opti
 }
 
 /// Returns whether `options` select the relay itself: by port 0, or by a domain or outbound proxy that is one of its
-/// own names. `host` is that of the URL by which the page reached the relay. A SIP server on the same machine is
-/// selected instead if the operator lists it, or if a page may name any server and gives a port that is not the
-/// relay's.
+/// own names. `host` is that of the URL by which the page reached the relay.
+///
+/// A SIP server on the same machine is selected instead in two cases: if pages may use it and `options` give a port on
+/// which the relay does not listen, or if the operator lists it and `options` give no port.
 pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &Config) -> bool {
     if options.port.as_deref().is_some_and(|port| port.trim().parse() == Ok(0_u16)) {
         return true;

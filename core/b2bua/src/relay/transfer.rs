@@ -1,4 +1,4 @@
-//! Transfers: the participants, and their execution by the peer or the relay.
+//! Blind and attended call transfers. A SIP peer executes them by REFER (RFC 3515) if possible, otherwise the relay.
 
 use super::Relay;
 use super::clients::Session;
@@ -24,8 +24,8 @@ pub(super) struct Referred {
 }
 
 impl Relay {
-    /// Transfers the other participant to a target that is to be called. A peer at the transferor's own server calls the
-    /// target itself (REFER).
+    /// Executes a blind transfer: the other participant is transferred to a target that is to be called. If the other
+    /// participant is a SIP peer at the server of the transferor's account, it receives a REFER and calls the target.
     pub(super) fn transfer_blind(
         &mut self,
         at: CallRef,
@@ -51,8 +51,8 @@ impl Relay {
         Ok(Accepted::Passed)
     }
 
-    /// Transfers the other participant to the other participant of another call. Peers at the transferor's own server
-    /// establish that call themselves (REFER with Replaces).
+    /// Executes an attended transfer: the other participants of two calls are connected. If both are SIP peers at the
+    /// server of the transferor's account, they establish that call themselves (REFER with Replaces).
     pub(super) fn transfer_attended(&mut self, at: CallRef, other: CallRef, now: Time) -> CommandResult {
         self.participant(at)?;
         self.participant(other)?;
@@ -83,7 +83,7 @@ impl Relay {
         self.remote_leg(at)?.participant.peer().filter(|peer| peer.account() == Some(account))
     }
 
-    /// Executes a transfer that the peer refused.
+    /// Executes a transfer in the relay after the peer has refused the REFER.
     pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, fallback: Fallback, now: Time) {
         let at = CallRef { call, leg };
         let session =
@@ -106,7 +106,7 @@ impl Relay {
         let target = Address::from(target);
         let at = self.calls.by_invite(invite);
         let Some((at, source)) = at.and_then(|at| Some((at, self.source_of(at)?))) else {
-            // The call cannot be transferred.
+            // There is no call that the peer could transfer.
             return self.command(Command::AnswerRefer { invite, status: 603 });
         };
         let other = replaced.and_then(|replaced| self.calls.by_invite(replaced)).filter(|other| other.call != at.call);
@@ -120,11 +120,11 @@ impl Relay {
             Some(other) => CallCommand::TransferAttended { at, other },
             None => CallCommand::TransferBlind { at, target, refer: ReferOptions { referred_by, replaces } },
         };
-        // The REFER is accepted: NOTIFY reports the outcome.
+        // The REFER has been accepted, so that its outcome is reported by NOTIFY.
         let _ = self.execute(command, now);
     }
 
-    /// Returns the source of the call to the target when a participant of an established call transfers it.
+    /// Returns the originator of the call to a transfer target, if this participant transfers its call.
     fn source_of(&self, at: CallRef) -> Option<Source> {
         let leg = self.calls.get(at.call)?.leg(at.leg)?;
         let peer = match &leg.participant.side {
@@ -138,7 +138,7 @@ impl Relay {
         Some(peer.account().map_or_else(|| Source::Phone(name.login().clone()), Source::Account))
     }
 
-    /// Alerts `target` for the transferee of a call, after the shell has routed it if it routes the calls.
+    /// Alerts `target` on behalf of the transferee. With external routing, the shell determines the targets first.
     fn ring_instead(&mut self, at: CallRef, source: &Source, target: Address, refer: ReferOptions, now: Time) {
         if !self.routes_externally() {
             let targets = self.route(source, &target);
@@ -193,7 +193,7 @@ impl Relay {
         self.calls.get(at.call)?.other_leg(at.leg)
     }
 
-    /// Returns another established call of the session with the participant that `target` names.
+    /// Returns another established call of the session whose other participant has the address `target`.
     pub(super) fn call_with(&self, session: SessionId, target: &Address, except: CallRef) -> Option<CallRef> {
         self.calls.of_session(session).into_iter().find(|at| {
             at.call != except.call
@@ -248,7 +248,7 @@ impl Relay {
         self.drain_call(at.call, now);
     }
 
-    /// Returns the call and leg of an INVITE session.
+    /// Returns the call, leg and account of an INVITE session.
     pub(super) fn leg_of(&self, invite: InviteId) -> Option<(CallKey, LegKey, &Call, Option<AccountId>)> {
         let CallRef { call: key, leg } = self.calls.by_invite(invite)?;
         let call = self.calls.get(key)?;
