@@ -33,8 +33,8 @@ pub(crate) fn fingerprint(hash: FingerprintHash, octets: &str) -> Option<Fingerp
     Fingerprint::new(hash, &digest?)
 }
 
-/// Selects between two fingerprints of one certificate: SHA-256 is preferred, because every implementation supports it;
-/// otherwise the earlier one is kept.
+/// Selects one of two fingerprints of a certificate. SHA-256 is preferred, because every implementation supports it.
+/// Otherwise, the earlier one is kept.
 pub(crate) fn preferred_fingerprint(before: Option<Fingerprint>, next: Fingerprint) -> Fingerprint {
     before
         .filter(|before| before.hash() == FingerprintHash::Sha256 || next.hash() != FingerprintHash::Sha256)
@@ -74,7 +74,8 @@ pub(crate) fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
     Some((priority, SocketAddr::new(address, port)))
 }
 
-/// Parses `a=extmap:1/recvonly uri` (RFC 8285 §5). The direction is ignored, except that `inactive` removes the extension.
+/// Parses `a=extmap:1/recvonly uri` (RFC 8285 §5). An extension with the direction `inactive` is omitted; other
+/// directions are ignored.
 pub(crate) fn extension(value: &str) -> Option<HeaderExtension> {
     let mut words = value.split_whitespace();
     let id = words.next()?;

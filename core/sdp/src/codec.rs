@@ -34,7 +34,7 @@ impl Codec {
             .find(|number| Self::of_static_payload(*number).is_some_and(|known| known.matches(self)))
     }
 
-    /// Returns the codec of a static RTP payload type (RFC 3551 §6), for the audio types still in use.
+    /// Returns the codec of a static RTP payload type (RFC 3551 §6), if it is an audio type that is still in use.
     #[must_use]
     pub fn of_static_payload(number: u8) -> Option<Self> {
         let (name, clock_rate) = match number {
@@ -58,7 +58,7 @@ impl Codec {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// Returns whether this is DTMF (RFC 4733).
+    /// Returns whether this is the format of DTMF digits in RTP (RFC 4733).
     #[must_use]
     pub fn is_telephone_event(&self) -> bool {
         self.is("telephone-event")
@@ -110,7 +110,8 @@ impl Codec {
     /// Compares the parameters that make two formats with the same encoding name incompatible.
     fn same_variant(&self, other: &Self) -> bool {
         if self.is("H264") {
-            // The level may differ, the profile may not; both parameters have defaults (RFC 6184 §8.1).
+            // The profile and the packetization mode must be the same; the level may differ. Both parameters have
+            // defaults (RFC 6184 §8.1).
             self.h264_profile() == other.h264_profile()
                 && self.parameter("packetization-mode").unwrap_or("0")
                     == other.parameter("packetization-mode").unwrap_or("0")

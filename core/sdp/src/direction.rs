@@ -17,7 +17,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Combines the two directions of flow.
+    /// Returns the direction of an author that sends or not, and receives or not.
     #[must_use]
     pub const fn new(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
@@ -63,7 +63,7 @@ impl Direction {
         Self::new(self.receives(), self.sends())
     }
 
-    /// Returns the flows that are present in both `self` and `other`, seen from the same end.
+    /// Returns the direction that sends only if `self` and `other` both send, and receives only if both receive.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self::new(self.sends() && other.sends(), self.receives() && other.receives())

@@ -35,7 +35,8 @@ pub enum SdpError {
         /// The tag, or its beginning.
         mid: String,
     },
-    /// There is no audio or video section in use; for a SIP endpoint, the text is not a session description.
+    /// In a WebRTC description, there is no audio or video section in use. In a SIP description, the text is not a
+    /// session description.
     NoMedia,
     /// There is no `a=fingerprint`, so that the DTLS peer cannot be authenticated (RFC 8827 §5.6.5).
     NoFingerprint,

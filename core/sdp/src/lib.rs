@@ -1,4 +1,4 @@
-//! Session descriptions (RFC 8866) and offer/answer (RFC 3264), for WebRTC and SIP endpoints.
+//! Session Description Protocol (SDP, RFC 8866) and offer/answer (RFC 3264), for WebRTC and SIP endpoints.
 #![forbid(unsafe_code)]
 
 mod attribute;

@@ -1,8 +1,9 @@
 //! Media plan of two legs: whether and how each stream of one endpoint reaches the other one. A stream passes unchanged, is
 //! converted to another codec, or is not delivered.
 //!
-//! Every decision on codecs that concerns two legs is made here: the bridge forwards packets by [`Conversions::payload`],
-//! answers to SIP endpoints list what `Conversions::answerable` returns, and the call model asks a [`MediaPlan`].
+//! Every decision on codecs that concerns two legs is made here. The bridge forwards packets by
+//! [`Conversions::payload`], answers to SIP endpoints contain the codecs of `Conversions::answerable`, and the call
+//! model uses [`MediaPlan`].
 
 mod conversions;
 
@@ -33,11 +34,11 @@ impl Delivery<'_> {
 /// One direction of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPlan<'a> {
-    /// The codec that the sender uses: its first one; none if it has none.
+    /// The codec that the sender uses, which is its first primary one; `None` if it has none.
     pub sent: Option<&'a Payload>,
     /// The delivery of that codec.
     pub delivery: Delivery<'a>,
-    /// Another codec of the sender that could be delivered, if that one cannot.
+    /// Another codec of the sender that could be delivered, if `sent` cannot.
     pub alternative: Option<&'a Payload>,
 }
 
@@ -66,19 +67,19 @@ impl<'a> MediaPlan<'a> {
         self.streams.iter().find(|stream| stream.kind == MediaKind::Audio)
     }
 
-    /// Returns whether the audio of the first leg reaches the second, as far as both have audio.
+    /// Returns whether the audio of the first leg reaches the second, or one of them has no audio.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         self.audio().is_none_or(|stream| stream.forward.delivery.is_possible())
     }
 
-    /// Returns whether the audio of the first leg reaches the second, or the second receives none at the moment.
+    /// Returns whether the audio of the first leg reaches the second, or the second leg does not receive audio.
     #[must_use]
     pub fn is_delivered_where_requested(&self) -> bool {
         !self.is_requested || self.is_delivered()
     }
 
-    /// Returns whether the audio of each leg reaches the other.
+    /// Returns whether the audio of each leg reaches the other, or one of them has no audio.
     #[must_use]
     pub fn is_delivered_both_ways(&self) -> bool {
         self.is_delivered() && self.audio().is_none_or(|stream| stream.backward.delivery.is_possible())
@@ -99,7 +100,7 @@ impl Conversions {
             .map_or(Delivery::None, Delivery::Convert)
     }
 
-    /// Plans one direction of a stream, whose sections are each from the point of view of their own endpoint.
+    /// Plans one direction of a stream. Each section is from the point of view of its own endpoint.
     #[must_use]
     pub fn stream<'a>(self, from: &'a Section, to: &'a Section) -> StreamPlan<'a> {
         let mut primary = from.payloads.iter().filter(|payload| payload.codec.is_primary());
@@ -110,7 +111,7 @@ impl Conversions {
         StreamPlan { sent, delivery, alternative: others.next() }
     }
 
-    /// Plans the streams of two legs. The bridge combines streams of one kind in the same order.
+    /// Plans the streams of two legs. Streams of one kind are paired in order, as the bridge does.
     #[must_use]
     pub fn legs<'a>(self, a: &'a [Section], b: &'a [Section]) -> MediaPlan<'a> {
         let of = |sections: &'a [Section], kind| {
@@ -127,8 +128,8 @@ impl Conversions {
         MediaPlan { streams: pairs.map(pair).collect(), is_requested }
     }
 
-    /// Returns whether two established legs can be joined: they have audio codecs that one of them can send to the other.
-    /// Video without a common codec is not forwarded.
+    /// Returns whether two established legs can be joined: the first one has an audio codec that can be delivered to
+    /// the second. Video is not considered; without a common codec, it is not forwarded.
     #[must_use]
     pub fn can_join(self, a: &[Section], b: &[Section]) -> bool {
         let audio = |section: &&Section| section.kind == MediaKind::Audio && !section.rejected;
@@ -138,8 +139,8 @@ impl Conversions {
         })
     }
 
-    /// Returns the codecs of an offer that the offerer can exchange with the stream `other`, the one that `other` sends
-    /// first, or the one that it is converted to.
+    /// Returns the codecs of an offer that the offerer can exchange with the stream `other`. The first one is the codec
+    /// that `other` sends, or the codec to which it is converted.
     pub(crate) fn answerable<'a>(self, offered: &'a [Payload], other: &Section) -> Vec<&'a Payload> {
         let Some(sent) = other.payloads.iter().find(|payload| payload.codec.is_primary()) else { return Vec::new() };
         let is_sent = |payload: &Payload| sent.codec.matches(&payload.codec);
@@ -153,7 +154,7 @@ impl Conversions {
     }
 
     /// Limits the codecs of an offer of the relay to those that the endpoint can exchange with the other leg, unless none
-    /// would be left. The one that the other leg sends comes first, because a browser keeps it.
+    /// would be left. The codec that the other leg sends comes first, because a browser does not change its codec.
     pub fn limit(self, offered: &mut [Section], other: &[Section]) {
         for section in offered {
             let Some(other) = other.iter().find(|other| other.kind == section.kind) else { continue };
@@ -176,8 +177,8 @@ impl Conversions {
     }
 }
 
-/// Returns whether another offer to an endpoint, to which `offered` was offered last, could change the codecs that it has
-/// in common with the other leg.
+/// Returns whether a new offer to an endpoint could change the codecs that it has in common with the other leg.
+/// `offered` is the last offer to the endpoint.
 #[must_use]
 pub fn offers_other_codecs(offered: &[Section], other: &[Section]) -> bool {
     let codecs = |sections: &[Section]| -> Vec<Codec> {

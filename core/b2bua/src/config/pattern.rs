@@ -24,8 +24,8 @@ impl Pattern {
     pub fn matches(&self, name: &str) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut at, mut position) = (0, 0);
-        // The position of the latest `*` in the pattern, and the end of its match in the name. On each mismatch after the
-        // `*`, its match is extended by one octet.
+        // The position of the latest `*` in the pattern, and the end of its match in the name. On each mismatch after
+        // the `*`, its match is extended by one octet.
         let mut star: Option<(usize, usize)> = None;
         while let Some(octet) = name.get(position) {
             match (pattern.get(at), star) {

@@ -81,13 +81,13 @@ pub struct RtpWorker {
 pub struct Sip {
     /// The settings of the SIP user agent: its addresses, its domain, and the phones that may register.
     pub user_agent: UserAgentSettings,
-    /// The accounts at SIP servers that the operator assigned to local logins. A page logs in at the relay, and the relay
-    /// registers the account at its server. The relay generates the `contact_user` of each account.
+    /// The accounts at SIP servers that the operator assigned to local logins. A page logs in at the relay, and the
+    /// relay registers the account at its server. The relay generates the `contact_user` of each account.
     pub accounts: BTreeMap<LoginName, Account>,
     /// The trunk for calls of local logins to names that are not users of this relay.
     pub trunk: Option<Trunk>,
-    /// The numbers to which a call through an account of the operator may be forwarded at the operator's cost: by a REFER
-    /// of its peer, or by a redirect of a phone that it alerts. If empty, no number is permitted.
+    /// The numbers to which a call through an account of the operator may be forwarded at the operator's cost: by a
+    /// REFER of its peer, or by a redirect of a phone that it alerts. If empty, no number is permitted.
     pub forward_to: Vec<Pattern>,
     /// The requested expiry of a registration on behalf of a page.
     pub expires: Duration,

@@ -166,7 +166,8 @@ impl Relay {
         if self.find_call(session, &call_id).is_some() {
             return Err(CommandError::CallIdInUse);
         }
-        // A session without a WebSocket cannot receive the messages of the call, and may expire while the callee is alerted.
+        // A session without a WebSocket cannot receive the messages of the call, and may expire while the callee is
+        // alerted.
         let caller = self.clients.get(session).filter(|session| session.connection().is_some());
         let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
         let alert = Alert {

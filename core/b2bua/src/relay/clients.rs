@@ -26,7 +26,7 @@ pub(super) const DIGIT_BURST: u32 = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Socket {
     protocol: server::Connection,
-    /// The host of the URL that it was opened by.
+    /// The host of the URL by which it was opened.
     host: Option<String>,
     session: Option<SessionId>,
     address: IpAddr,
@@ -37,7 +37,7 @@ impl Socket {
         Self { protocol, host, session: None, address }
     }
 
-    /// Returns the host of the URL that it was opened by.
+    /// Returns the host of the URL by which it was opened.
     pub(super) fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
@@ -78,13 +78,13 @@ pub(super) struct NewSession {
     pub(super) token: String,
 }
 
-/// One signed-in browser.
+/// One client session, with or without a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
     login: Option<LoginName>,
     scheme: Scheme,
     refused_server: Option<String>,
-    /// Its browser was informed of the registration, or requested none.
+    /// Its browser has received `registered`, or requested no registration.
     pub(super) is_informed: bool,
     /// Its `connection` message without the password. In it, `auth_token` is the newest token of the session, and
     /// `offhook` contains the negotiated features.
@@ -95,7 +95,7 @@ pub(super) struct Session {
     /// The source address of its login.
     address: IpAddr,
     pub(super) digits: RateLimit,
-    /// The limit of calls that begin to ring.
+    /// The rate limit of calls that begin to ring.
     pub(super) rings: RateLimit,
 }
 
@@ -148,7 +148,7 @@ impl Session {
         self.login.is_some() && self.hello.sip.register_required != Some(false)
     }
 
-    /// Returns the account at a SIP server that its calls are routed through.
+    /// Returns the account at a SIP server through which its calls are routed.
     pub(super) const fn account(&self) -> Option<AccountId> {
         match self.scheme {
             Scheme::Local => None,
@@ -289,7 +289,7 @@ impl Clients {
         before
     }
 
-    /// Keeps a session without a socket, until its browser returns or `until` has passed.
+    /// Detaches a session from its socket. It is kept until its browser reconnects or `until` has passed.
     pub(super) fn suspend(&mut self, id: SessionId, until: Time) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let before = session.connection();

@@ -4,9 +4,9 @@
 use crate::call::JsonText;
 use offhook_signaling::message::Json;
 
-/// Marks an INVITE of this relay, so that a looped call is recognized.
+/// The header field that marks an INVITE of this relay, so that a looped call is recognized.
 pub(super) const MARK: &str = "Offhook-Call";
-/// Carries the page's `custom` value, as JSON.
+/// The header field that contains the page's `custom` value, as JSON.
 pub(super) const CUSTOM: &str = "Offhook-Custom";
 
 /// The maximum number of header fields of a page.

@@ -9,8 +9,8 @@
 //! A check takes tens of milliseconds of CPU time, so the number of waiting checks is limited. The next check to run is
 //! that of the source with the fewest failures and running checks. Logins that have succeeded from their source before
 //! have priority, at a limited rate. After each check with priority, a login without a success has priority, so that
-//! one valid login does not block the others. When the queue is full, a check of the source with the most waiting checks is
-//! dropped.
+//! one valid login does not block the others. When the queue is full, a check of the source with the most waiting
+//! checks is dropped.
 
 use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};

@@ -14,7 +14,8 @@ use offhook_sip::message::{Host, Uri};
 const MOST_CONTACTS: usize = 5;
 
 impl Relay {
-    /// Alerts the targets of a phone's redirect. If the caller may not call any of them, the call continues without them.
+    /// Alerts the targets of a phone's redirect. If the caller may not call any of them, the call continues without
+    /// them.
     pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[Uri], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
             Some((targets, plan, alert)) => {

@@ -208,8 +208,8 @@ impl Relay {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
         };
-        // The previous socket may have failed without notice. Whether it has or not, its calls cannot continue in the new
-        // page.
+        // The previous socket may have failed without notice. Whether it has or not, its calls cannot continue in the
+        // new page.
         self.end_calls_of(id, now);
         if let Some(old) = self.clients.attach(id, connection) {
             self.close(old, close_code::NORMAL, "the session went on with another socket".to_owned(), now);
@@ -218,8 +218,8 @@ impl Relay {
         if let Some(session) = self.clients.get_mut(id) {
             session.update_hello(ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello });
         }
-        // Each reconnect replaces the token, so that a leaked token is soon invalid. The used token stays valid until the
-        // page has received the new one, because the page may lose its socket before.
+        // Each reconnect replaces the token, so that a leaked token is soon invalid. The used token stays valid until
+        // the page has received the new one, because the page may lose its socket before.
         let next = self.token();
         self.clients.renew_token(id, next, token);
         self.greet(connection, id, now);
@@ -295,8 +295,8 @@ impl Relay {
     }
 
     /// Handles a SIP server that the page named and may not use. If pages may use other servers, the page is informed
-    /// that its calls are routed to users of this relay. Otherwise it is not informed, because existing pages may name a
-    /// server at every relay.
+    /// that its calls are routed to users of this relay. Otherwise it is not informed, because a page that
+    /// was written for a relay with SIP servers always names one.
     fn pass_over(&mut self, connection: ConnectionId, server: String) {
         let informed = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
         if informed {
@@ -371,8 +371,8 @@ impl Relay {
         self.refuse(connection, &login.0, info, now);
     }
 
-    /// Returns whether one more session of this login is possible. If necessary, disconnected sessions are removed for it,
-    /// the oldest first.
+    /// Returns whether one more session of this login is possible. If necessary, disconnected sessions are removed for
+    /// it, the oldest first.
     fn has_room_for(&mut self, login: &LoginName) -> bool {
         while self.clients.of_login(login).count() >= self.config.max_sessions_per_login {
             let Some(away) = self.clients.first_away(login) else { return false };

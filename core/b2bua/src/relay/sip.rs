@@ -49,8 +49,8 @@ impl Relay {
         self.agent.as_deref().and_then(UserAgent::poll_timeout)
     }
 
-    /// Returns whether all requests to SIP servers and phones have been answered. After a shutdown, the process may then
-    /// terminate.
+    /// Returns whether all requests to SIP servers and phones have been answered. After a shutdown, the process may
+    /// then terminate.
     #[must_use]
     pub fn is_sip_quiet(&self) -> bool {
         self.agent.as_ref().is_none_or(|agent| agent.counts().waiting == 0)

@@ -67,8 +67,8 @@ impl Relay {
         }
     }
 
-    /// Creates a relay that continues from a state. `config` may differ from the configuration before: a trunk with other
-    /// settings is registered again, and a worker whose ports have changed starts with all of them free.
+    /// Creates a relay that continues from a state. `config` may differ from the configuration before: a trunk with
+    /// other settings is registered again, and a worker whose ports have changed starts with all of them free.
     pub(super) fn continue_from(mut config: Config, mut state: RelayState, now: Time) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let agent = config.sip.as_ref().map(|sip| {

@@ -66,10 +66,10 @@ impl fmt::Display for NegotiationError {
 impl core::error::Error for NegotiationError {}
 
 /// Builds the relay's offer to the callee on the caller's behalf: the caller's sections in use, with its payload types,
-/// extension identifiers and directions (the relay will send what the caller sends).
+/// extension identifiers and directions. The direction is the same, because the relay sends what the caller sends.
 ///
-/// `order` lists encoding names by preference and removes all others. A media kind of which it lists no encoding is left
-/// unchanged, as is everything if `order` is empty. telephone-event is never removed.
+/// `order` contains encoding names by preference; other codecs are removed. If it contains no codec of a media kind,
+/// the codecs of this kind are unchanged. telephone-event is never removed.
 #[must_use]
 pub fn relay_offer(caller_offer: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = caller_offer.iter().filter(|section| !section.rejected);
@@ -168,7 +168,7 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
         let Some(caller) = offered.payloads.iter().find(|payload| payload.number == relayed.number) else { continue };
         let feedback: Vec<String> =
             relayed.feedback.iter().filter(|value| callee.feedback.contains(value)).cloned().collect();
-        // Format parameters describe what their author can receive, so the caller gets those of the callee.
+        // Format parameters describe what their author can receive, so the caller receives those of the callee.
         let codec = Codec { fmtp: callee.codec.fmtp.clone(), ..caller.codec.clone() };
         payloads.push((
             Payload { number: caller.number, codec, feedback: feedback.clone() },
@@ -181,7 +181,8 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
     }
     let extensions: Vec<HeaderExtension> =
         relayed.extensions.iter().filter(|extension| answered.extensions.contains(extension)).cloned().collect();
-    // The relay forwards to the caller what the callee sends. The callee's direction is limited by the offer.
+    // The answer has the callee's direction, because the relay forwards to the caller what the callee sends. The offer
+    // limits the direction.
     let direction = answered.direction.and(offered.direction.reversed());
     let section = |from: &Section, direction, payloads, ssrcs| Section {
         direction,

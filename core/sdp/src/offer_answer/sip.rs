@@ -1,11 +1,11 @@
 //! Offer/answer with a SIP endpoint on one or both legs.
 //!
-//! A browser gets **one** offer or answer for the whole call, while a SIP endpoint may send a new description at any time:
-//! in another early dialog, in the 200 after a 183, in a re-INVITE (RFC 3264 §8). The description for the browser therefore
-//! depends as little as possible on the first description of the SIP endpoint:
+//! A browser receives **one** offer or answer for the whole call, while a SIP endpoint may send a new description at
+//! any time: in another early dialog, in the 200 after a 183, in a re-INVITE (RFC 3264 §8). The description for the
+//! browser therefore depends as little as possible on the first description of the SIP endpoint:
 //!
-//! - *Codecs*: those that the SIP endpoint accepts come first, because a browser sends the first one. All others that the
-//!   endpoint was or can be offered follow, so that the browser can receive them later. The codec that the browser sends
+//! - *Codecs*: those that the SIP endpoint accepts come first, because a browser sends the first one. Other codecs that
+//!   the endpoint may accept later follow, so that the browser can receive them later. The codec that the browser sends
 //!   does not change; [`Conversions::stream`] determines whether the SIP endpoint can receive it.
 //! - *Direction*: that of the browser. Hold on the SIP leg does not change the browser's description; the bridge applies it.
 //! - *DTMF*: the relay terminates and generates telephone-events, so each leg negotiates its own.
@@ -34,7 +34,8 @@ use crate::section::Section;
 /// RTCP feedback that the relay handles or generates itself toward a browser.
 const BROWSER_FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
 
-/// The header extension that identifies the section in a bundle. No other extension is of use with a SIP endpoint.
+/// The header extension that identifies the section in a bundle. It is the only extension that is negotiated with a
+/// browser if the other leg is a SIP endpoint.
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// Applies an answer to the sections that the relay offered. Returns the streams in use from the point of view of the
@@ -77,8 +78,8 @@ fn accepted_section(offered: &Section, answered: &Section) -> Option<Section> {
     })
 }
 
-/// Returns the sections of an answer with their formats in the order of the offer. An answerer sends the first format of the offer that
-/// it accepts, whatever the order of its answer (RFC 3264 §6.1), and browsers keep to that.
+/// Returns the sections of an answer with their formats in the order of the offer. An answerer sends the
+/// first format of the offer that it accepts, whatever the order of its answer (RFC 3264 §6.1), and browsers do so.
 #[must_use]
 pub fn in_offered_order(offered: &[Section], answered: &[Section]) -> Vec<Section> {
     let pairs = answered.iter().enumerate().map(|(index, answered)| (answered, offered.get(index)));
@@ -92,7 +93,8 @@ pub fn in_offered_order(offered: &[Section], answered: &[Section]) -> Vec<Sectio
     sections.collect()
 }
 
-/// Returns the streams of `remote` with the payload types that the peer sends with: those of the relay's own description.
+/// Returns the stream `remote` of a peer with the payload types of the packets that the peer sends. These are the ones
+/// in the relay's own description, `local`.
 #[must_use]
 pub fn as_sent(local: &Section, remote: &Section) -> Section {
     let number = |payload: &Payload| find(&local.payloads, payload).map_or(payload.number, |local| local.number);
@@ -122,7 +124,8 @@ pub fn answer_browser(
         };
         let payloads = browser_payloads(offered, relayed, stream);
         let answered = payloads.iter().map(|payload| {
-            // Format parameters describe what their author can receive, so the browser gets those of the SIP endpoint.
+            // Format parameters describe what their author can receive, so the browser receives those of the SIP
+            // endpoint.
             let fmtp = match find(&stream.payloads, payload) {
                 Some(remote) => remote.codec.fmtp.clone(),
                 None => payload.codec.fmtp.clone(),
@@ -146,7 +149,7 @@ fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> V
     let dtmf = offered.payloads.iter().filter(|payload| payload.codec.is_telephone_event());
     let comfort_noise = stream.payloads.iter().filter(|payload| payload.codec.is_comfort_noise());
     for wanted in primary.chain(comfort_noise).chain(dtmf) {
-        // If several formats match (levels of H.264), the one that was relayed is used.
+        // If several formats match (levels of H.264), the one in the relay's offer is used.
         let Some(own) = find(&offered.payloads, wanted) else { continue };
         if !payloads.iter().any(|known| known.number == own.number) {
             let feedback = own.feedback.iter().filter(|value| BROWSER_FEEDBACK.contains(&value.as_str()));
@@ -196,10 +199,11 @@ pub struct Renegotiated {
 }
 
 /// Answers an offer of a SIP peer (re-INVITE, UPDATE) within the negotiated streams of the other leg, `other`, which is not
-/// renegotiated. `wanted` is the direction requested by the call, from the point of view of the relay: it is less than
+/// renegotiated. `wanted` is the direction requested by the call, from the point of view of the relay: it is not
 /// [`Direction::SendRecv`] while the other leg is on hold.
 ///
-/// The codec that the other leg sends comes first in the answer if the peer supports it or one that it converts to.
+/// The answer begins with the codec that the other leg sends, or with one to which the relay can convert it, if the
+/// peer supports such a codec.
 ///
 /// # Errors
 ///
@@ -228,8 +232,8 @@ pub fn renegotiate(
     if renegotiated.peer.is_empty() && wants_media { Err(NegotiationError::NoCommonCodecs) } else { Ok(renegotiated) }
 }
 
-/// The streams of a leg, assigned one by one to the streams of the same kind on another leg, in the same order as the
-/// bridge does it.
+/// The streams of a leg, which are assigned one by one to the streams of the same kind on another leg. The bridge
+/// assigns them in the same order.
 struct Streams<'a> {
     sections: &'a [Section],
     taken: [usize; 2],
@@ -269,7 +273,7 @@ fn answer_section(offered: &Section, other: &Section, wanted: Direction, convers
     };
     payloads.extend(offered.payloads.iter().filter(is_auxiliary));
     let answered = |payload: &Payload| {
-        // Format parameters describe what their author can receive, so each endpoint gets those of the other.
+        // Format parameters describe what their author can receive, so each endpoint receives those of the other.
         let same = find(&other.payloads, payload).filter(|same| same.codec.is_primary());
         let fmtp = same.map_or_else(|| payload.codec.fmtp.clone(), |same| same.codec.fmtp.clone());
         let feedback = payload.feedback.iter().filter(|value| offer::SIP_FEEDBACK.contains(&value.as_str()));

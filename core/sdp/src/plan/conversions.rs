@@ -36,10 +36,10 @@ const PCMU: ConversionCodec = ConversionCodec { name: "PCMU", clock_rate: 8000, 
 const PCMA: ConversionCodec = ConversionCodec { name: "PCMA", clock_rate: 8000, channels: 1 };
 
 impl Conversions {
-    /// None.
+    /// No conversions.
     pub const NONE: Self = Self(&[]);
 
-    /// Between the two laws of G.711, octet by octet.
+    /// The conversions between PCMU and PCMA, the two encodings of G.711.
     pub const G711: Self = Self(&[Conversion { from: PCMU, to: PCMA }, Conversion { from: PCMA, to: PCMU }]);
 
     /// Creates a list.

@@ -26,7 +26,7 @@ pub(crate) struct Formats {
 /// Values of `a=rtcp-fb`, each with its position among all feedback lines of the section.
 type Feedback = Vec<(usize, String)>;
 
-/// An `a=rtpmap` line has invalid syntax.
+/// The error that an `a=rtpmap` line has invalid syntax.
 pub(crate) struct NotAnRtpmap;
 
 impl Formats {
@@ -51,7 +51,8 @@ impl Formats {
                 if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
                     match codec {
                         Some(codec) => self.codecs.push((number, codec)),
-                        // The payload type is unusable, even if it has a static meaning.
+                        // The clock rate is out of range, so that the payload type is unusable, even if it is a static
+                        // one.
                         None => self.numbers.retain(|known| *known != number),
                     }
                 }
@@ -135,7 +136,7 @@ fn corrected(codec: Codec) -> Codec {
         ("OPUS", 48_000, 1) => Codec { channels: 2, ..codec },
         // G.722 is always described with half its sampling rate (RFC 3551 §4.5.2).
         ("G722", 16_000, 1) => Codec { clock_rate: 8000, ..codec },
-        // The annexes differ in parameters only (RFC 4856 §2.1.9).
+        // The annexes of G.729 are parameters, not encoding names (RFC 4856 §2.1.9).
         ("G729A" | "G729B" | "G729AB", 8000, 1) => Codec { name: "G729".to_owned(), ..codec },
         _ => codec,
     }

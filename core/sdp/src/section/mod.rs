@@ -31,7 +31,8 @@ pub struct Section {
     pub payloads: Vec<Payload>,
     /// Header extensions.
     pub extensions: Vec<HeaderExtension>,
-    /// SSRCs that the author announces for this section (RFC 5576 §4.1), without those of retransmission; often none.
+    /// SSRCs that the author announces for this section (RFC 5576 §4.1); often none. Those of a browser do not include
+    /// its repair streams.
     pub ssrcs: Vec<u32>,
 }
 

@@ -12,7 +12,8 @@ const MAX_PARAMETERS: usize = 16;
 /// The maximum length of a session parameter in octets.
 const MAX_PARAMETER: usize = 128;
 
-/// Padding is optional in received keys, because some peers omit it.
+/// Base64 as in `inline:`. Received keys may lack padding or have non-zero trailing bits, because some peers write such
+/// keys.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -87,7 +88,7 @@ impl InlineKey {
     }
 }
 
-/// Master key identifier (MKI), carried in every packet (RFC 3711 §3.1).
+/// The master key identifier (MKI), which is contained in every packet (RFC 3711 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mki {
     /// The value.
@@ -97,7 +98,7 @@ pub struct Mki {
 }
 
 impl Mki {
-    /// Returns the identifier as carried in packets: the value, big-endian and right-aligned.
+    /// Returns the identifier as written in packets: the value, big-endian and right-aligned.
     #[must_use]
     pub fn octets(self) -> Vec<u8> {
         let value = self.value.to_be_bytes();
@@ -165,8 +166,8 @@ impl CryptoAttribute {
         Some(Self { tag, suite, key, lifetime, mki, parameters })
     }
 
-    /// Returns whether the relay supports all session parameters: none may change the packets, and an unknown parameter is
-    /// only acceptable if it begins with `-` (RFC 4568 §6.3.7).
+    /// Returns whether the relay supports all session parameters. Parameters that do not change the packets are
+    /// supported, and unknown ones are acceptable only if they begin with `-` (RFC 4568 §6.3.7).
     #[must_use]
     pub fn is_acceptable(&self) -> bool {
         let is_harmless = |parameter: &String| {

@@ -1,4 +1,4 @@
-//! Session descriptions of SIP endpoints (RFC 8866, RFC 3264, RFC 4568).
+//! Session descriptions (SDP) of SIP endpoints (RFC 8866, RFC 3264, RFC 4568).
 
 mod crypto;
 mod names;
@@ -31,7 +31,8 @@ pub struct SipDescription {
     pub sections: Vec<SipSection>,
     /// Sections that are neither audio nor video (`m=image`, `m=application`); answered with port 0, in the same position.
     pub others: Vec<OtherSection>,
-    /// `a=group:BUNDLE`: the `mid`s of the sections that share one transport (RFC 8843); empty if the author does not bundle.
+    /// `a=group:BUNDLE`: the `mid`s of the sections that share one transport (RFC 8843). Empty if the author does not
+    /// bundle.
     pub bundle: Vec<String>,
 }
 
@@ -53,8 +54,8 @@ pub struct Origin {
 pub struct SipSection {
     /// The media: kind, direction, payloads. Its `mid` is the index of the m-line if the description has none.
     ///
-    /// A connection address of 0.0.0.0 (hold as in RFC 2543, RFC 3264 §8.4) is already applied to the direction: the author
-    /// does not receive.
+    /// The direction already takes account of a connection address of 0.0.0.0, by which an author signals hold
+    /// (RFC 2543, RFC 3264 §8.4): such an author does not receive.
     pub section: Section,
     /// The transport protocol in the m-line.
     pub profile: RtpProfile,
@@ -102,7 +103,7 @@ pub enum RtpProfile {
     Other(String),
 }
 
-/// The address at which a section's author receives RTP (`c=` and the port).
+/// The address at which a section's author receives RTP (from `c=` and the port in the m-line).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectionAddress {
     /// An IP address and a port.
@@ -112,7 +113,7 @@ pub enum ConnectionAddress {
         /// The port in the m-line.
         port: u16,
     },
-    /// A host name that is not resolved; see [`HostName`].
+    /// A host name that has not been resolved; see [`HostName`].
     Named {
         /// The host name.
         host: String,
@@ -157,8 +158,8 @@ impl ConnectionAddress {
 }
 
 impl SipSection {
-    /// Returns the address to send RTCP to, if there is one: the RTP address if RTP and RTCP are multiplexed, otherwise that
-    /// of `a=rtcp` or the next port (RFC 3550 §11). `mux` is whether both offer and answer have `a=rtcp-mux`.
+    /// Returns the address to send RTCP to, if there is one. It is the RTP address if RTP and RTCP are multiplexed
+    /// (`mux`: offer and answer have `a=rtcp-mux`), otherwise that of `a=rtcp`, or else the next port (RFC 3550 §11).
     #[must_use]
     pub fn rtcp_address(&self, mux: bool) -> Option<SocketAddr> {
         let rtp = self.connection.address()?;
@@ -168,8 +169,9 @@ impl SipSection {
         self.rtcp.or_else(|| Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)))
     }
 
-    /// Returns whether the relay can use the section: it is not refused, and its protocol and address are supported. A
-    /// section without an address is usable, because it may get one later.
+    /// Returns whether the relay can use the section: it is not refused, its protocol is supported, and its address is
+    /// not an unresolved host name. A section without an address is usable, because a later description may contain
+    /// one.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.section.rejected
@@ -186,7 +188,7 @@ impl SipDescription {
         media.map(|section| Section { rejected: !section.is_usable(), ..section.section.clone() }).collect()
     }
 
-    /// Returns whether the description has the address of one of the relay's own `sockets`: then the call is looped.
+    /// Returns whether the description has the address of one of the relay's own `sockets`, so that the call is looped.
     #[must_use]
     pub fn is_own(&self, sockets: &BTreeSet<SocketAddr>) -> bool {
         let mut addresses = self.sections.iter().filter_map(|section| section.connection.address());
@@ -239,8 +241,9 @@ impl RtpProfile {
 }
 
 impl ExtraLine {
-    /// Validates a line supplied by a client: `a=name`, `a=name:value` or `b=type:value`. Other lines, attributes that the
-    /// relay writes itself and control characters are rejected.
+    /// Validates a line supplied by a client: `a=name`, `a=name:value` or `b=type:value`. Returns `None` for other
+    /// lines, for attributes that the relay writes itself, and for lines with control characters or of more than 512
+    /// octets.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         const RESERVED: [&str; 27] = [

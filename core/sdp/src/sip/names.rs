@@ -29,7 +29,7 @@ impl HostName {
         text.split('\n').filter_map(Self::of_line).collect()
     }
 
-    /// Replaces these names in a description by their addresses. Other lines are unchanged.
+    /// Replaces the host names in `c=` lines of a description by these addresses. Other lines are unchanged.
     #[must_use]
     pub fn replace_in(text: &str, addresses: &BTreeMap<Self, IpAddr>) -> String {
         let lines = text.split('\n').map(|line| {

@@ -1,4 +1,4 @@
-//! Parser for descriptions of SIP endpoints. It is lenient, because most lines are not essential to a call.
+//! Parser for session descriptions of SIP endpoints. It skips invalid lines that are not essential to a call.
 
 use super::{ConnectionAddress, CryptoAttribute, Dtls, Ice, Origin, RtpProfile, SipDescription, SipSection};
 use crate::attribute::{
@@ -203,11 +203,11 @@ impl Media {
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (media, port, protocol) = (words.next()?, words.next()?, words.next()?);
-        // Both are tokens (RFC 8866 §9), and the answer repeats them.
+        // Both must be tokens (RFC 8866 §9). They are validated, because the answer repeats them.
         if [media, protocol].iter().any(|word| word.contains(char::is_control)) {
             return None;
         }
-        // A number of ports (RFC 8866 §5.14) is for layered encodings; only the first port is used.
+        // Only the first port is used. A number of ports after `/` is for layered encodings (RFC 8866 §5.14).
         let port = port.split_once('/').map_or(port, |(port, _)| port).parse().ok()?;
         let is_rtp = protocol.to_ascii_uppercase().contains("RTP/") && protocol.len() <= MAX_TOKEN;
         let kind = match media.to_ascii_lowercase().as_str() {
@@ -282,7 +282,8 @@ impl Media {
             lite: *ice_lite,
             candidates,
         });
-        // With ICE, the address is in the candidates. Otherwise 0.0.0.0 is hold as in RFC 2543 (RFC 3264 §8.4).
+        // With ICE, the addresses are in the candidates. Without ICE, 0.0.0.0 means hold, as in RFC 2543
+        // (RFC 3264 §8.4).
         let is_held = ice.is_none() && matches!(connection, ConnectionAddress::Nowhere { port: 1.. });
         SipSection {
             section: Section {
@@ -344,7 +345,8 @@ fn origin(value: &str) -> Option<Origin> {
     })
 }
 
-/// Parses a session identifier or version. A value that is too large or not a number is hashed, so that a change is detected.
+/// Parses a session identifier or version. A value that is too large or not a number is hashed, so that changes can be
+/// detected.
 fn number(text: &str) -> u64 {
     let fold = |sum: u64, octet: u8| sum.wrapping_mul(31).wrapping_add(u64::from(octet));
     text.parse().unwrap_or_else(|_| text.bytes().fold(0, fold))
@@ -370,8 +372,8 @@ fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
     Some((port, address.map(|address| address.to_canonical())))
 }
 
-/// Parses a duration in milliseconds. Fractions are truncated: some G.723 phones write them, although RFC 4566 did not allow
-/// them.
+/// Parses a duration in milliseconds. Fractions are truncated; some G.723 phones write them, although RFC 4566 did not
+/// permit them.
 fn milliseconds(value: &str) -> Option<u16> {
     let whole = value.split('.').next()?;
     whole.trim().parse().ok().filter(|milliseconds| (1..=1000).contains(milliseconds))

@@ -6,8 +6,9 @@
 //! | `Offer` | RTP/AVP with keys (RFC 8643) | yes | encrypted | yes | yes |
 //! | `Require` | RTP/SAVP | no | encrypted | yes | yes |
 //!
-//! One m-line with keys under RTP/AVP is compatible with every phone: phones without SRTP ignore `a=crypto`, while many
-//! phones take two m-lines for two streams and do not support capability negotiation (RFC 5939).
+//! An offer of optional SRTP has one m-line with keys under RTP/AVP, because phones without SRTP ignore `a=crypto`. The
+//! alternatives are less compatible: many phones treat two m-lines as two streams, or do not support capability
+//! negotiation (RFC 5939).
 
 use super::{CryptoAttribute, Dtls, RtpProfile, SipSection, Suite};
 use crate::codec::MediaKind;
@@ -105,8 +106,9 @@ impl SrtpPolicy {
         }
     }
 
-    /// Evaluates a section of the peer's answer to the relay's offer. Returns `None` if it is not acceptable: unencrypted
-    /// although SRTP is mandatory, or with a key for a suite that was not offered (RFC 4568 §5.1.3).
+    /// Determines the protection from a section of the peer's answer to the relay's offer. Returns `None` if the
+    /// section is not acceptable: it is unencrypted although SRTP is mandatory, has no key of an offered suite
+    /// (RFC 4568 §5.1.3), or uses DTLS that was not offered.
     #[must_use]
     pub fn answered(self, offered: &SipSection, answer: &SipSection) -> Option<Security> {
         if answer.profile.is_dtls() {
@@ -121,8 +123,8 @@ impl SrtpPolicy {
     }
 }
 
-/// Matches an answered key to an offered one by its tag (RFC 4568 §5.1.3). Some answerers renumber their keys; they are
-/// matched by suite, if exactly one key of that suite was offered.
+/// Matches an answered key to an offered one by its tag (RFC 4568 §5.1.3). Some answerers renumber their keys.
+/// Such a key is matched by its suite, if exactly one key of that suite was offered.
 fn agreed_keys<'a>(
     offered: &'a [CryptoAttribute],
     answered: &'a [CryptoAttribute],
@@ -136,8 +138,8 @@ fn agreed_keys<'a>(
     tagged.or_else(|| usable().find_map(|remote| Some((by_suite(remote)?, remote))))
 }
 
-/// Refuses RTP sections if an SRTP section of the same media kind is accepted: phones with optional encryption offer one
-/// stream as two alternative sections, RTP/SAVP and RTP/AVP.
+/// Refuses RTP sections if an SRTP section of the same media kind is accepted. Some phones with optional encryption
+/// offer one stream as two alternative sections, RTP/SAVP and RTP/AVP.
 pub fn refuse_plain_alternatives(offered: &[SipSection], security: &mut [Option<Security>]) {
     let is_secure = |section: &SipSection| section.profile.is_secure();
     let accepted = offered

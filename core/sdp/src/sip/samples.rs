@@ -1,6 +1,6 @@
 //! Sample descriptions, written by hand in the style of real SIP endpoints.
 
-/// Asterisk's PJSIP channel: all attributes but `c=` at media level, `ptime` and `maxptime`.
+/// Asterisk's PJSIP channel: `c=` at session level, all attributes at media level, `ptime` and `maxptime`.
 pub(crate) const ASTERISK: &str = "v=0\r\n\
     o=- 1714550400 1714550400 IN IP4 198.51.100.10\r\n\
     s=Asterisk\r\n\
@@ -16,7 +16,7 @@ pub(crate) const ASTERISK: &str = "v=0\r\n\
     a=maxptime:140\r\n\
     a=sendrecv\r\n";
 
-/// A phone behind Kamailio with rtpengine: address and RTCP port rewritten, direction in front of the codecs.
+/// A phone behind Kamailio with rtpengine: address and RTCP port rewritten, direction after the codecs.
 pub(crate) const RTPENGINE: &str = "v=0\r\n\
     o=1001 8000 8000 IN IP4 203.0.113.77\r\n\
     s=SIP Call\r\n\

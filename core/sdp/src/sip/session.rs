@@ -1,4 +1,4 @@
-//! The relay's own descriptions in one SIP session: constant origin, increasing versions, stable order of m-lines
+//! The relay's own descriptions in one INVITE session: constant origin, increasing versions, stable order of m-lines
 //! (RFC 3264 §8).
 
 use super::{ConnectionAddress, Origin, RtpProfile, SipDescription, SipSection};
@@ -14,15 +14,16 @@ pub struct LocalDescriptions {
 }
 
 impl LocalDescriptions {
-    /// Creates a session whose first description has version 1. `session_id` must be unique on this relay and below 2^63.
+    /// Creates the state before the first description, which will have version 1. `session_id` must be unique on this
+    /// relay and below 2^63.
     #[must_use]
     pub fn new(session_id: u64, address: IpAddr) -> Self {
         let origin = Origin { username: "-".to_owned(), session_id, version: 0, address: address.to_string() };
         Self { origin, last: None }
     }
 
-    /// Returns an offer with these sections, in the positions of those of the last description. Additional sections of the
-    /// last description are kept as refused, since m-lines are never removed (RFC 3264 §8).
+    /// Returns an offer with these sections, which replace those of the last description in order. If the last
+    /// description had more sections, the others are refused, because m-lines are never removed (RFC 3264 §8).
     #[must_use]
     pub fn offer(&mut self, mut sections: Vec<SipSection>) -> SipDescription {
         let (before, others) = match &self.last {

@@ -1,4 +1,4 @@
-//! The transport of a SIP endpoint that uses WebRTC: ICE and DTLS, shared by the bundled sections.
+//! The ICE and DTLS transport of a SIP endpoint that uses WebRTC, which the bundled sections share.
 
 use super::{Dtls, SipDescription, SipSection, choose};
 use crate::webrtc::IceCredentials;
@@ -21,7 +21,8 @@ pub struct SharedTransport {
 /// The reason why the relay cannot establish a WebRTC transport with the author of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// DTLS without ICE. The relay uses one port for all legs and identifies the leg by its ICE credentials.
+    /// DTLS without ICE. ICE is necessary, because the relay uses one port for all legs and identifies a leg by its ICE
+    /// credentials.
     NoIce,
     /// The author is ICE-lite like the relay, so neither would send connectivity checks.
     BothLite,
@@ -50,8 +51,8 @@ impl fmt::Display for Unfit {
 impl core::error::Error for Unfit {}
 
 impl SipSection {
-    /// Returns whether the SRTP keys are negotiated by DTLS. The profile normally specifies it; for RTP/SAVP and RTP/SAVPF,
-    /// as in early WebRTC, it is derived from the attributes.
+    /// Returns whether the SRTP keys are negotiated by DTLS. Normally, the profile states this. Early WebRTC endpoints
+    /// wrote RTP/SAVP or RTP/SAVPF, so that DTLS is derived from the attributes for these profiles.
     fn uses_dtls(&self) -> bool {
         let has_no_keys = choose(&self.crypto).is_none();
         let is_implied = self.profile.is_secure() && self.dtls.is_some() && (self.ice.is_some() || has_no_keys);

@@ -1,4 +1,4 @@
-//! Serializer for the relay's offers and answers to SIP endpoints, in a form that is compatible with old ones.
+//! Serializer for the relay's offers and answers to SIP endpoints, in a form that is compatible with old endpoints.
 
 use super::{ConnectionAddress, ExtraLine, Origin, SipDescription, SipSection};
 use crate::section::OtherSection;
@@ -36,7 +36,8 @@ impl SipDescription {
         (!self.bundle.is_empty() || mid != index.to_string()).then_some(mid)
     }
 
-    /// Returns the address for the session-level `c=`: that of the first section, so that most sections need no `c=`.
+    /// Returns the address for the session-level `c=`: that of the first section with an address. Sections with the
+    /// same address need no `c=`.
     fn session_address(&self) -> IpAddr {
         let used = self.sections.iter().find_map(|section| section.connection.address());
         let origin = || self.origin.address.parse().ok();
@@ -85,7 +86,7 @@ fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_ad
     }
     let (bandwidth, attributes): (Vec<_>, Vec<_>) =
         media.extra.iter().map(ExtraLine::as_str).partition(|extra| extra.starts_with("b="));
-    // RFC 8866 §9 requires b= before a=.
+    // b= lines must precede a= lines (RFC 8866 §9).
     bandwidth.into_iter().for_each(|extra| line(text, extra));
     payload_lines(text, &section.payloads);
     transport_lines(text, media, name);
@@ -109,7 +110,7 @@ fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
     }
     name_line(text, name);
     if media.bundle_only {
-        // Transport attributes are in the tagged section (RFC 8843 §7.2).
+        // The transport attributes are in the tagged section only (RFC 8843 §7.2).
         line(text, "a=bundle-only");
     } else {
         address_lines(text, media);

@@ -1,4 +1,4 @@
-//! Session descriptions of WebRTC endpoints (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
+//! Session descriptions (SDP) of WebRTC endpoints (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
 
 mod parse;
 mod write;
@@ -25,7 +25,8 @@ impl core::fmt::Debug for IceCredentials {
     }
 }
 
-/// The hash function of a certificate fingerprint: SHA-256, which is mandatory to support, and stronger ones (RFC 8122 §5).
+/// The hash function of a certificate fingerprint: SHA-256, which is mandatory to implement, or a longer one (RFC 8122
+/// §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FingerprintHash {
     /// `sha-256`
@@ -65,7 +66,7 @@ impl FingerprintHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     hash: FingerprintHash,
-    /// The digest, padded with zeros.
+    /// The digest, padded with zeros to 64 octets.
     digest: [[u8; 32]; 2],
 }
 
@@ -76,7 +77,7 @@ impl Fingerprint {
         Self { hash: FingerprintHash::Sha256, digest: [digest, [0; 32]] }
     }
 
-    /// Creates a fingerprint of any hash; `None` if the digest has the wrong length.
+    /// Creates a fingerprint from a digest. Returns `None` if the digest has the wrong length for the hash function.
     #[must_use]
     pub fn new(hash: FingerprintHash, octets: &[u8]) -> Option<Self> {
         let mut digest = [[0; 32]; 2];
@@ -130,6 +131,6 @@ pub struct WebRtcDescription {
     pub transport: TransportDescription,
     /// Audio and video sections in order. Sections of other kinds are in [`WebRtcDescription::others`].
     pub sections: Vec<Section>,
-    /// Sections that are neither audio nor video; answered with port 0.
+    /// Sections that are neither audio nor video, which are answered with port 0.
     pub others: Vec<OtherSection>,
 }

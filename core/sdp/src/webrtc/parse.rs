@@ -1,4 +1,4 @@
-//! Parser for descriptions of browsers: lenient in syntax, strict in the attributes that the transport requires.
+//! Parser for session descriptions of browsers. It ignores unknown lines, and requires the attributes of the transport.
 
 use super::{
     DtlsSetup, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, TransportDescription,
@@ -12,7 +12,8 @@ use crate::direction::Direction;
 use crate::section::formats::{Formats, NotAnRtpmap};
 use std::net::SocketAddr;
 
-/// The maximum length of a description in octets. A description of Chromium with all codecs has about 10,000.
+/// The maximum length of a description in octets. A description of Chromium with all codecs has about 10,000
+/// octets.
 const MAX_OCTETS: usize = 128 * 1024;
 /// The maximum number of media sections.
 const MAX_SECTIONS: usize = 32;
@@ -150,8 +151,9 @@ impl Reader {
     }
 }
 
-/// Returns the transport of the section at `first`. If that section is bundle-only, its transport attributes are in the
-/// tagged section (RFC 8843 §7.2).
+/// Returns the transport of the section at `first`. If that section has no ICE credentials, those of the first other
+/// section that has any, or of the session level, are used: the attributes of a bundle-only section are in the tagged
+/// section (RFC 8843 §7.2).
 fn transport(
     media: &[Media],
     first: usize,

@@ -103,12 +103,12 @@ fn section(text: &mut String, transport: &TransportDescription, local: &LocalSec
         let LocalSection { ssrc, cname, stream_id, track_id, .. } = local;
         line(text, &format!("a=msid:{stream_id} {track_id}"));
         line(text, &format!("a=ssrc:{ssrc} cname:{cname}"));
-        // For browsers without unified plan.
+        // Browsers without Unified Plan read the identifiers from this line.
         line(text, &format!("a=ssrc:{ssrc} msid:{stream_id} {track_id}"));
     }
 }
 
-/// The address of a section without one: the discard port (RFC 8829 §4.1.8).
+/// The address in a section without candidates: 0.0.0.0 and the discard port (RFC 8829 §4.1.8).
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9);
 
 fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {

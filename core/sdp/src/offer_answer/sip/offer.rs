@@ -24,12 +24,14 @@ const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
 const TELEPHONE_EVENT: u8 = 101;
 
 /// Builds the relay's offer to a SIP endpoint on behalf of a browser or another SIP endpoint that offered (or, after an
-/// INVITE without offer, answered) `offered`: its sections in use, with its `mid`s and directions. `order` is the
-/// configured codec order as in [`relay_offer`](crate::offer_answer::relay_offer). If it lists no video codec, video
-/// sections keep only the codecs that SIP endpoints usually support, provided that there are any.
+/// INVITE without offer, answered) `offered`. It has the sections in use of `offered`, with their `mid`s and
+/// directions. `order` is the configured codec order as in [`relay_offer`](crate::offer_answer::relay_offer). If it
+/// lists no video codec, video sections keep only the codecs that SIP endpoints usually support, provided that there
+/// are any.
 ///
-/// Codecs with a static payload type use it, others keep their number if it is valid. telephone-event at 8000 Hz is always
-/// offered for audio, because the relay generates it, with the payload type that phones expect.
+/// Codecs with a static payload type use it; others keep their number if it is a valid dynamic one. telephone-event at
+/// 8000 Hz is always offered for audio, because the relay generates it. Its payload type is the one that phones expect,
+/// if this is not in use.
 #[must_use]
 pub fn sip_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = offered.iter().filter(|section| !section.rejected);
@@ -66,13 +68,13 @@ fn sip_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
         if kept.iter().all(|payload| payload.number != common.number) {
             event.number = common.number;
         }
-        // Phones that support no other clock rate use the first telephone-event.
+        // It precedes other telephone-event formats, because phones that support only 8000 Hz use the first one.
         let others = kept.iter().position(|payload| payload.codec.is_telephone_event());
         kept.insert(others.unwrap_or(kept.len()), event);
     }
     for payload in &mut kept {
         if payload.codec.is_telephone_event() && payload.codec.fmtp.is_none() {
-            // The default (RFC 4733 §2.4.1), which not every phone implements.
+            // Written although it is the default (RFC 4733 §2.4.1), because not every phone implements the default.
             payload.codec.fmtp = Some("0-15".to_owned());
         }
         let feedback: &[&str] = if kind == MediaKind::Video { &SIP_FEEDBACK } else { &[] };
@@ -86,8 +88,9 @@ fn telephone_event(clock_rate: u32) -> Payload {
     Payload { number: TELEPHONE_EVENT, codec, feedback: Vec::new() }
 }
 
-/// Assigns a valid number to each payload: the static one of its codec, its own, or the first free one. The numbers of
-/// `known` keep their mapping for the whole session (RFC 3264 §8.3.2). Payloads without a free number are removed.
+/// Assigns a valid number to each payload: the static one of its codec, its own, or the first free one. The numbers in
+/// `known` are not assigned, because their mapping is fixed for the whole session (RFC 3264 §8.3.2). Payloads without a
+/// free number are removed.
 fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
     let mut used: Vec<u8> = known.iter().map(|payload| payload.number).collect();
     let mut kept = Vec::new();
@@ -114,8 +117,8 @@ fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
 }
 
 /// Builds the relay's offer to a browser on behalf of a SIP endpoint that offered `offered`: the codecs that browsers
-/// support, followed by G.711 and Opus for later renegotiations. All sections are `sendrecv`, because the browser gets only
-/// one offer and a SIP endpoint that starts on hold resumes later.
+/// support, followed in audio sections by Opus and G.711 for later renegotiations. All sections are `sendrecv`, because
+/// the browser receives only one offer, and a SIP endpoint that starts on hold may resume later.
 #[must_use]
 pub fn browser_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = offered.iter().filter(|section| !section.rejected);
@@ -147,7 +150,7 @@ fn browser_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
         let feedback: &[&str] = if kind == MediaKind::Video { &BROWSER_FEEDBACK } else { &[] };
         payload.feedback = feedback.iter().map(|value| (*value).to_owned()).collect();
     }
-    // DTMF and comfort noise follow the codecs that a browser may choose for sending.
+    // A browser sends the first codec, which must be neither DTMF nor comfort noise.
     payloads.sort_by_key(|payload| !payload.codec.is_primary());
     payloads
 }
@@ -229,7 +232,7 @@ pub fn reoffer(current: &[Section], other: &[Section], direction: Direction) -> 
         let available = stream.into_iter().flat_map(|stream| sip_payloads(stream.kind, stream.payloads.clone()));
         let new: Vec<Payload> = available.filter(|payload| find(&section.payloads, payload).is_none()).collect();
         payloads.extend(numbered(new, &section.payloads));
-        // DTMF stays last.
+        // DTMF and comfort noise stay last.
         payloads.sort_by_key(|payload| !payload.codec.is_primary());
         let limit = stream.map_or(Direction::SendRecv, |stream| stream.direction);
         Section { payloads, direction: direction.and(limit), ..section.clone() }
