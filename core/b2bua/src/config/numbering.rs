@@ -15,7 +15,8 @@ pub struct Numbering {
 
 impl Numbering {
     /// Returns the form in which numbers are compared. If there is a country code, these are the digits of the
-    /// international number (E.164), without `+`. A name, which is not a number, is returned without parameters.
+    /// international number (E.164), without `+`, and a number without a prefix is unchanged. A name, which is not a
+    /// number, is returned without parameters.
     #[must_use]
     pub fn canonical(&self, user: &str) -> String {
         let bare = user.split(';').next().unwrap_or(user);

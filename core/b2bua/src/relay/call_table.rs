@@ -190,7 +190,7 @@ impl CallTable {
         }
     }
 
-    /// Forgets the workers of removed legs, after the commands that close them have been sent.
+    /// Removes the workers of removed legs, after the commands that close these legs have been sent.
     pub(super) fn forget_removed(&mut self, legs: &[LegKey]) {
         for leg in legs {
             self.removed.remove(leg);

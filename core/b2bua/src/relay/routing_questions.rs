@@ -194,7 +194,7 @@ impl Relay {
         true
     }
 
-    /// Forgets an inbound call that has ended before it was routed.
+    /// Removes the question about an inbound call that has ended before it was routed.
     pub(super) fn forget_unrouted(&mut self, ended: InviteId) {
         let is_meant = |routed: &RoutedCall| matches!(routed, RoutedCall::Inbound { invite, .. } if *invite == ended);
         if let Some(request) = self.questions.find(is_meant) {

@@ -25,8 +25,8 @@ impl core::fmt::Debug for IceCredentials {
     }
 }
 
-/// The hash function of a certificate fingerprint: SHA-256, which is mandatory to implement, or a longer one (RFC 8122
-/// §5).
+/// The hash function of a certificate fingerprint: SHA-256, which is mandatory to implement, or a longer one
+/// (RFC 8122 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FingerprintHash {
     /// `sha-256`
