@@ -1,4 +1,4 @@
-//! Deadlines of many owners, with the next one at hand.
+//! A timer queue without a clock: one deadline per owner, ordered by time.
 
 use crate::Time;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// one has changed. Its `poll_timeout` is [`Deadlines::next`], and its `handle_timeout` serves what [`Deadlines::pop_due`]
 /// returns. Owners with the same deadline are served in the order of their keys.
 ///
-/// An owner that is served may set a deadline that is due again. One that sets the same deadline again would be served
-/// for ever, so the loop ends there:
+/// While an owner is served, it may set a deadline that is already due. An owner that always sets the same deadline again
+/// would make the loop endless, so the loop ends in this case:
 ///
 /// ```
 /// # use offhook_clock::{Deadlines, Time};
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// }
 /// ```
 ///
-/// It is saved as a list of pairs, because JSON allows only strings as keys.
+/// The set is serialized as a list of pairs, because JSON allows only strings as keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     into = "Vec<(K, Time)>",
@@ -76,7 +76,7 @@ impl<K: Ord> Deadlines<K> {
 }
 
 impl<K: Ord + Clone> Deadlines<K> {
-    /// Replaces the deadline of an owner. `None`: it has none.
+    /// Sets or replaces the deadline of an owner; `None` removes it.
     pub fn set(&mut self, owner: K, at: Option<Time>) {
         let before = match at {
             Some(at) => self.of.insert(owner.clone(), at),
@@ -99,7 +99,7 @@ impl<K: Ord + Clone> Deadlines<K> {
         }
     }
 
-    /// Removes the owner whose deadline passed first, and returns both.
+    /// Removes the earliest deadline if it has passed, and returns it with its owner.
     pub fn pop_due(&mut self, now: Time) -> Option<(Time, K)> {
         if self.next()? > now {
             return None;
@@ -115,7 +115,7 @@ impl<K: Ord + Clone> Deadlines<K> {
         self.in_order.iter().take_while(|(at, _)| *at <= now).map(|(_, owner)| owner.clone()).collect()
     }
 
-    /// Removes the deadlines of all owners but those that `keep` returns true for.
+    /// Removes the deadlines of all owners for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         self.of.retain(|owner, _| keep(owner));
         self.in_order.retain(|(_, owner)| self.of.contains_key(owner));

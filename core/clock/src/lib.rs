@@ -1,8 +1,8 @@
 //! The time type of all state machines, and deadlines of many owners ([`Deadlines`]).
 //!
 //! A [`Time`] is a point on a monotonic clock, in microseconds since the Unix epoch. The shell reads the wall clock once, at start,
-//! and adds the time elapsed on its monotonic clock. The time thus never runs backwards within one process, and a machine that one
-//! process has saved can be loaded by the next one.
+//! and adds the time elapsed on its monotonic clock. The time thus never runs backwards within one process. Because it counts
+//! from the Unix epoch, the deadlines of a machine that one process has saved are valid in the next process.
 #![forbid(unsafe_code)]
 
 mod deadlines;

@@ -1,4 +1,4 @@
-//! Throttling of failed logins.
+//! Lockouts after failed logins.
 //!
 //! Failures are counted for each (source, login) and for each source. When a count exceeds the number of free failures, further
 //! attempts are refused for a time that doubles with each failure. Failures expire one by one. Failures are never counted for a
@@ -38,8 +38,8 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Values that do not affect a user who mistypes a password, and that reduce a program to one attempt at a login in five minutes
-    /// after a quarter of an hour.
+    /// The default values do not affect a user who mistypes a password. A program that tries passwords for one login is limited to
+    /// about one attempt in five minutes after a quarter of an hour.
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let first = Duration::from_secs(1);
@@ -62,7 +62,7 @@ const MAX_KNOWN: usize = 16_384;
 const KNOWN_RATE: u32 = 10;
 /// Minimum time between two attempts of unknown logins that [`Lockouts::admits`] admits during a lockout.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-/// Number of logins of one known (source, login) pair that take precedence at once; see [`Lockouts::has_precedence`].
+/// Number of attempts of one known (source, login) pair that take precedence at once; see [`Lockouts::has_precedence`].
 const PRECEDENCE_BURST: u32 = 5;
 /// The time, in seconds, after which a pair may take precedence once more.
 const PRECEDENCE_PERIOD: u32 = 2;
@@ -71,11 +71,11 @@ const MAX_TEXT: usize = 128;
 /// Number of wrong answers stored for one login, so that a repetition counts once.
 const MAX_ANSWERS: usize = 4;
 
-/// Failures, which expire one by one, and the lockout that they cause.
+/// Counter of failures, which expire one by one, and the lockout that they cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Failures {
     count: u32,
-    /// The time from which the expiration of the oldest of `count` is computed.
+    /// The time from which the expiration of failures is computed.
     since: Time,
     locked_until: Time,
     /// The time from which [`Lockouts::admits`] admits an attempt of an unknown login during a lockout.
@@ -123,11 +123,11 @@ impl Failures {
     }
 }
 
-/// The failures of one login from one source.
+/// The failures of one login from one source, and its last wrong answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Login {
     failures: Failures,
-    /// The last wrong answers.
+    /// The last wrong answers, oldest first.
     answers: Vec<String>,
 }
 
@@ -163,9 +163,9 @@ impl Lockouts {
         of_login.max(of_source)
     }
 
-    /// Whether an attempt is verified although its login or source may be locked out, for credentials that cost little to verify. A
-    /// known login is verified at a limited rate. The attempts at all other logins from one source share a budget of the source, so
-    /// that their number does not grow with the number of logins.
+    /// Whether an attempt may be verified even if its login or source is locked out. This is for credentials that cost little to
+    /// verify. During a lockout, a known login is admitted at a limited rate. All other logins from one source share one budget, so
+    /// that the number of admitted attempts does not grow with the number of logins.
     pub fn admits(&mut self, source: SourceNetwork, login: &str, now: Time) -> bool {
         let login = short(login);
         let is_known = self.is_known(source, login);
@@ -186,14 +186,15 @@ impl Lockouts {
         is_admitted
     }
 
-    /// Whether a login that has succeeded from this source before takes precedence over others. A returning user is not delayed by
-    /// attackers; a program that logs in repeatedly soon loses its precedence.
+    /// Whether an attempt of a login that has succeeded from this source before takes precedence over other attempts, so that
+    /// attackers do not delay a returning user. The number of such attempts is limited, so that a program that logs in repeatedly
+    /// loses its precedence.
     #[must_use]
     pub fn has_precedence(&self, source: SourceNetwork, login: &str, now: Time) -> bool {
         self.known.get(&(source, short(login).to_owned())).is_some_and(|limit| limit.has_token(now))
     }
 
-    /// Records that a login has taken precedence.
+    /// Counts an attempt that took precedence.
     pub fn take_precedence(&mut self, source: SourceNetwork, login: &str, now: Time) {
         if let Some(limit) = self.known.get_mut(&(source, short(login).to_owned())) {
             limit.take(now);
@@ -208,7 +209,8 @@ impl Lockouts {
         let record = self.sources.entry(&source, new);
         record.failures.add(&policy.source, now);
         if !record.logins.contains_key(login) && record.logins.len() >= MAX_LOGINS {
-            // A source that tries many names is locked out itself, so that the count of one name can be removed.
+            // The login with the fewest failures is removed. This helps no attacker: a source that tries many logins is locked out
+            // itself.
             let fewest = |(_, login): &(&String, &Login)| login.failures.count(&policy.login, now);
             let least = record.logins.iter().min_by_key(fewest).map(|(name, _)| name.clone());
             least.and_then(|least| record.logins.remove(&least));
@@ -235,7 +237,8 @@ impl Lockouts {
         true
     }
 
-    /// Records a successful attempt: removes the failures of its login, but not those of its source.
+    /// Records a successful attempt: the login is known from now on, and its failures are removed. The failures of its source
+    /// remain.
     pub fn succeed(&mut self, source: SourceNetwork, login: &str) {
         let login = short(login);
         let new = || RateLimit::one_in(PRECEDENCE_PERIOD, PRECEDENCE_BURST, Time::EPOCH);

@@ -1,7 +1,7 @@
 //! Reports of offenses for the security log: at most one a minute for each source and kind.
 //!
 //! A report contains the number of offenses since the last one, so that a flood causes one line a minute that still shows its size.
-//! Single offenses, such as a mistyped password, are not reported.
+//! The first report requires several offenses, so that a single mistyped password causes none.
 
 use crate::{RateLimit, Recent, SourceNetwork};
 use core::fmt;
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns its name in the log. Filters depend on these names.
+    /// Returns the name of the kind in the log. Log filters of operators match these names.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// The number of offenses within [`MEMORY`] that causes a report; fewer can be mistakes.
+    /// The number of offenses within [`MEMORY`] that causes the first report. Fewer can be mistakes of a user.
     const fn threshold(self) -> u32 {
         match self {
             Self::WrongPassword | Self::WrongDigest | Self::WrongToken => 5,
@@ -58,7 +58,7 @@ impl fmt::Display for Kind {
 pub struct OffenseReport {
     /// The kind of the offenses.
     pub kind: Kind,
-    /// The address of the last offense; other addresses of its source may have offended, too.
+    /// The address of the last offense. The count includes offenses of other addresses in the same [`SourceNetwork`].
     pub address: IpAddr,
     /// Whether the address is verified: by a TCP connection, or by the answer to a challenge. The source of a single datagram can
     /// be forged.
@@ -71,7 +71,8 @@ pub struct OffenseReport {
 pub const INTERVAL: Duration = Duration::from_secs(60);
 /// Time within which offenses are counted together.
 pub const MEMORY: Duration = Duration::from_secs(600);
-/// Limits of the reports of all sources together, a second and at once, because an attacker may have any number of addresses.
+/// Limits of the reports of all sources together, because an attacker may have any number of addresses: reports per second, and
+/// reports at once.
 const REPORT_RATE: u32 = 10;
 const REPORT_BURST: u32 = 100;
 /// Maximum number of counted pairs of source and kind.
@@ -84,7 +85,7 @@ struct Count {
     reported_at: Option<Time>,
 }
 
-/// Offenses by source and kind.
+/// Counts offenses by source and kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offenses {
     counts: Recent<(SourceNetwork, Kind), Count>,

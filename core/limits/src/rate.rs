@@ -1,4 +1,4 @@
-//! A token bucket; the time is an argument.
+//! A token bucket rate limiter without a clock: the current time is an argument.
 
 use core::time::Duration;
 use offhook_clock::Time;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     rate: u32,
-    /// In seconds.
+    /// The period, in seconds.
     period: u32,
     burst: u32,
-    /// In parts of a token: a microsecond adds `rate` parts.
+    /// The fill level, in parts of a token. A microsecond adds `rate` parts.
     level: u64,
     refilled_at: Time,
 }
 
-/// Parts of a token for each second of the period.
+/// Number of parts of a token for each second of the period.
 const PARTS: u64 = 1_000_000;
 
 impl RateLimit {

@@ -1,9 +1,9 @@
-//! A map of bounded size that removes the least recently used entry.
+//! A map of bounded size that removes the least recently used entry when it is full.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A map of at most `capacity` entries; one more replaces the least recently used one.
+/// A map of at most `capacity` entries. If it is full, a new entry replaces the least recently used one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recent<K: Ord, V> {
     capacity: usize,

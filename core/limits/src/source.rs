@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or the /64 network of an IPv6 address.
 ///
-/// A subscriber receives at least a /64 (RFC 6177 §2), so that an attacker can use any number of single IPv6 addresses.
+/// A subscriber receives at least a /64 (RFC 6177 §2), and an attacker can use any address in it. A limit for single
+/// IPv6 addresses would have no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceNetwork(IpAddr);
 
