@@ -1,5 +1,5 @@
-//! The interface of audio codecs. The implementations are not part of the core: the shell passes them in as a
-//! [`CodecFactory`], from which stages are made.
+//! The interface of audio codecs. The implementations are not part of the core: a shell provides them as a
+//! [`CodecFactory`], which its [`StageFactory`](super::StageFactory) can use.
 
 use core::fmt;
 use offhook_sdp::codec::Codec;

@@ -72,7 +72,7 @@ const fn table(law: Law) -> [u8; 256] {
     }
 }
 
-/// Added before the segment is determined, so that each segment begins at a power of two.
+/// Added to the magnitude before the segment is determined, so that each segment begins at a power of two.
 const MU_BIAS: i32 = 33 << 2;
 
 /// The 16-bit amplitude of a µ-law octet.

@@ -6,10 +6,11 @@
 //!                         └─▶ route …                                      ▶ sink of a third leg
 //! ```
 //!
-//! A source has a list of sinks. A sink has one [`Route`](route::Route) from its source: it maps payload types and
-//! header extensions, and contains a [`MediaStage`] for each payload type that the peer of the sink does not receive. Packets
-//! of all other payload types are passed on unchanged. [`StageFactory`] makes the stages; the worker's configuration
-//! contains it, so that the shell can add codecs ([`codec`]).
+//! A source has a list of sinks. A sink has one [`Route`](route::Route) from its source. The route maps payload
+//! types and header extensions. It contains a [`MediaStage`] for each payload type whose codec the peer of the sink
+//! does not receive. Other payloads are forwarded unchanged. A packet whose codec cannot be converted is dropped.
+//! [`StageFactory`] makes the stages. The worker's configuration contains it, so that the shell can add codecs
+//! ([`codec`]).
 
 pub mod codec;
 pub mod g711;

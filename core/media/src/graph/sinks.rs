@@ -1,4 +1,4 @@
-//! The sinks of a source.
+//! The list of sinks of a source in the media graph.
 
 use crate::command::LegKey;
 use crate::leg::LegIndex;

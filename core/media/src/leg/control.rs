@@ -14,7 +14,7 @@ use crate::rtcp::write;
 use crate::rtp::rewrite::{SourceId, StreamSource};
 use offhook_clock::Time;
 
-/// RTCP of one leg, translated for the bridged leg.
+/// RTCP of one leg that is relayed to the bridged leg. Its SSRCs are those of the media source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Relayed {
     /// A sender report of the source.
@@ -30,7 +30,7 @@ pub(crate) enum Relayed {
 }
 
 impl StreamSource {
-    /// Feedback about this source, for its leg.
+    /// Returns feedback about this source, addressed to the leg of the source.
     fn relayed(self, feedback: impl FnOnce(SourceId) -> Relayed) -> (Recipient, Relayed) {
         (Recipient::Source(self.leg), feedback(self.id))
     }
@@ -46,7 +46,7 @@ pub(crate) enum Recipient {
 }
 
 impl Leg {
-    /// Decrypts a compound RTCP packet in place and returns what concerns the bridged leg.
+    /// Decrypts and processes a compound RTCP packet. Returns the parts to be relayed, with the legs that receive them.
     pub(crate) fn receive_rtcp(
         &mut self,
         arrival: Arrival,
@@ -88,7 +88,7 @@ impl Leg {
                         self.read_feedback(chunk.kind, chunk.count, feedback, io, &mut relayed);
                     }
                 }
-                // The relay sends its own source descriptions.
+                // SDES is not relayed: the relay sends its own source descriptions.
                 _ => {}
             }
         }
@@ -139,7 +139,7 @@ impl Leg {
         stream.rewriter.source()
     }
 
-    /// Applies or sends the relayed RTCP of the bridged leg.
+    /// Applies RTCP that the bridged leg has received, or sends it to the peer.
     pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed, io: &mut Io, now: Time) {
         match relayed {
             Relayed::SenderReport { id, report } => {
@@ -165,7 +165,8 @@ impl Leg {
         }
     }
 
-    /// Applies a sender report of a source. It is sent at once if the streams are bundled; without bundling it is part of the next report.
+    /// Applies a sender report of a source. If the streams are bundled, it is sent at once; else the next periodic
+    /// report contains it.
     fn apply_sender_report(&mut self, source: StreamSource, report: &SenderReport, io: &mut Io, now: Time) {
         let mut streams = self.streams.iter_mut().enumerate();
         let found = streams.find_map(|(index, stream)| {
@@ -180,7 +181,7 @@ impl Leg {
         }
     }
 
-    /// Requests a key frame from every video source, because there is a new receiver.
+    /// Requests key frames from every video source until one arrives, because there is a new receiver.
     pub(crate) fn request_key_frames(&mut self, io: &mut Io, now: Time) {
         for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
@@ -241,8 +242,8 @@ impl Leg {
         }
     }
 
-    /// Sends a compound packet for a stream: what `write` appends, which begins with a report, and the source
-    /// description.
+    /// Sends a compound packet for a stream. `write` appends its first part, which begins with a report; the source
+    /// description follows.
     pub(super) fn send_control(&mut self, stream: usize, io: &mut Io, write: impl FnOnce(u32, &mut Vec<u8>)) {
         let Some(sender) = self.streams.get(stream).map(|stream| stream.negotiated.local_ssrc) else { return };
         let Some(path) = self.transport.rtcp_path(stream) else { return };

@@ -1,4 +1,4 @@
-//! A leg in the media graph: its streams are sources, which have sinks, and sinks, which have a route from their source.
+//! A leg in the media graph. Each stream is a source with a list of sinks, and a sink with a route from its source.
 
 use super::{Leg, Partner};
 use crate::command::LegKey;
@@ -7,7 +7,7 @@ use crate::graph::route::Route;
 use std::collections::BTreeSet;
 
 impl Leg {
-    /// The sink of a stream with this index among its sinks.
+    /// Returns the sink at `index` in the list of sinks of a stream.
     #[inline]
     pub(crate) fn sink(&self, stream: usize, index: usize) -> Option<Sink> {
         self.streams.get(stream)?.sinks.get(index)
@@ -23,7 +23,7 @@ impl Leg {
         (0..).map_while(|index| self.sink(stream, index)).collect()
     }
 
-    /// The legs that have a sink of this leg's streams.
+    /// Returns the legs of this worker that have a sink of this leg's streams.
     pub(crate) fn sink_legs(&self) -> BTreeSet<LegKey> {
         let sinks = (0..self.streams.len()).flat_map(|stream| self.sinks_of(stream));
         sinks
@@ -39,7 +39,7 @@ impl Leg {
         self.streams.iter().filter_map(|stream| Some(stream.route.as_ref()?.from)).collect()
     }
 
-    /// The sinks that its routes make of its streams, with the index of their source.
+    /// Returns a sink for each stream with a route from `from`, and the index of the source stream in that leg.
     pub(crate) fn own_sinks(&self, from: LegKey, sink: impl Fn(usize) -> Sink) -> Vec<(usize, Sink)> {
         let routes = self.streams.iter().enumerate().filter_map(|(index, stream)| {
             let route = stream.route.as_ref().filter(|route| route.from == from)?;
@@ -86,7 +86,7 @@ impl Leg {
         }
     }
 
-    /// Restores the routes from before the leg was saved: all streams continue.
+    /// Sets the routes of a restored leg. All streams continue with their sequence numbers and timestamps.
     pub(crate) fn restore_routes(&mut self, routes: Vec<Option<Route>>) {
         let mut routes = routes.into_iter();
         for stream in &mut self.streams {
@@ -94,7 +94,7 @@ impl Leg {
         }
     }
 
-    /// Removes the routes from a leg: the streams send no more of its media.
+    /// Removes the routes from a leg, whose media are no longer sent.
     pub(crate) fn remove_routes(&mut self, from: LegKey) {
         for stream in &mut self.streams {
             if stream.route.as_ref().is_some_and(|route| route.from == from) {
@@ -104,8 +104,8 @@ impl Leg {
         }
     }
 
-    /// Ends its part of a bridge and returns the partner. The routes between them and the sinks at a leg of the same
-    /// worker are removed by the caller.
+    /// Ends this leg's part of a bridge and returns the partner. The routes between them and the sinks at a leg of the
+    /// same worker are removed by the caller.
     pub(crate) fn leave_bridge(&mut self) -> Option<Partner> {
         let partner = self.partner.take();
         if let Some(Partner::Across(across)) = &partner {

@@ -10,8 +10,8 @@
 //!     └── no port ──▶ LegFailed      └──────┘
 //! ```
 //!
-//! Connect may be repeated unless the peer is a browser: it changes the streams, and starts a DTLS handshake again if
-//! the certificate has changed.
+//! Connect may be repeated unless the peer is a browser. It changes the streams. If the peer's certificate has changed,
+//! the DTLS handshake starts again.
 //!
 //! After a close_notify from the browser no more media arrive; the leg remains until signaling closes it or its media
 //! timeout expires. A leg can be saved in every phase: a connected leg continues with its keys, a handshake in progress
@@ -68,10 +68,10 @@ impl LegIndex {
     }
 }
 
-/// The leg that a leg is bridged with.
+/// The other leg of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Partner {
-    /// A leg of the same worker, with its index there while the bridge lasts.
+    /// A leg of the same worker. The index is valid as long as the bridge exists.
     Here { key: LegKey, at: LegIndex },
     /// A leg of another worker.
     Across(Box<Across>),
@@ -104,7 +104,7 @@ pub(crate) struct Rules {
     pub(crate) latch: LatchRules,
 }
 
-/// Why a leg ended without a command.
+/// The reason why a leg ended without a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Failed(TransportFailure),
@@ -126,7 +126,7 @@ pub(crate) struct Leg {
     pub(crate) partner: Option<Partner>,
     /// The last bridge across workers that it was part of.
     pub(crate) last_bridge: Option<BridgeId>,
-    /// Whether all video senders must be asked for a key frame, because the leg has just connected.
+    /// Whether key frames must be requested from all video senders, because the leg has just connected.
     pub(crate) has_just_connected: bool,
     last_received: Time,
     report_at: Option<Time>,
@@ -200,8 +200,8 @@ impl Leg {
         self.sources.len()
     }
 
-    /// Applies a description of the peer, the first or another one; returns whether it is allowed. Existing streams keep
-    /// their numbers.
+    /// Applies a description of the peer, the first or another one; returns whether it is allowed. Existing streams
+    /// continue with their sequence numbers and timestamps.
     pub(crate) fn connect(
         &mut self,
         remote: RemoteTransport,
@@ -319,7 +319,7 @@ impl Leg {
         }
     }
 
-    /// The time at which the leg is dead if nothing arrives until then; `None` if it may be silent.
+    /// The time at which the leg is reported dead if nothing arrives until then; `None` if its peer may be silent.
     fn dead_at(&self) -> Option<Time> {
         let patience = self.transport.patience(self.silence, &self.streams, &self.rules)?;
         Some(self.last_received + patience)

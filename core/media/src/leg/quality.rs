@@ -1,4 +1,4 @@
-//! Statistics of a leg: its report, and the peer's reports about what the relay sends.
+//! Statistics of a leg: the report to the signaling plane, and the peer's report blocks about the packets of the relay.
 
 use super::Leg;
 use super::stream::MediaStream;
@@ -8,7 +8,7 @@ use crate::rtp::rewrite::SourceId;
 use core::time::Duration;
 use offhook_clock::Time;
 
-/// The number of sender reports whose time is kept. A peer usually names the last one.
+/// The number of sender reports whose time is stored. A report block usually refers to the last one.
 const KEPT: usize = 4;
 
 /// The times at which the last sender reports of a stream were sent. A report may have the clock of its source, so that
@@ -30,7 +30,7 @@ impl SentReports {
     }
 }
 
-/// The receptions of sources that were removed from a stream.
+/// The reception statistics of the sources that were removed from a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct PastReception {
     totals: ReceptionTotals,

@@ -38,10 +38,11 @@ impl Leg {
         }
     }
 
-    /// Reports the reception of all sources of bundled sections. Sender reports are relayed from the source. If no source
-    /// sends any, and there is no video to synchronize with, the relay generates them with its own clock.
+    /// Reports the reception of all sources of bundled sections. If a source sends sender reports, or the leg
+    /// has video that audio must be synchronized with, only those of the sources are relayed. Else the relay generates
+    /// them with its own clock.
     fn report_bundled(&mut self, io: &mut Io, now: Time) {
-        // The sender reports of sources were relayed when they arrived.
+        // Such reports were relayed when they arrived.
         let is_relayed = self.streams.iter().any(|stream| stream.is_video() || stream.clock().is_some());
         if !is_relayed {
             for stream in 0..self.streams.len() {
@@ -60,7 +61,8 @@ impl Leg {
         }
     }
 
-    /// Reports in the session of one section: an SR if packets were sent recently, else an RR, which may be empty (RFC 3550 §6.4).
+    /// Reports in the session of one section: an SR if packets were sent recently, else an RR, which may be empty (RFC
+    /// 3550 §6.4).
     fn report_section(&mut self, section: usize, io: &mut Io, now: Time) {
         // Only sources received since the last report are included (RFC 3550 §6.4).
         let sources = self.sources.iter_mut().filter(|(_, source)| source.stream == section);

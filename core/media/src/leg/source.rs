@@ -1,4 +1,4 @@
-//! A source (SSRC) of a peer, and key frame requests to it.
+//! The sources (SSRCs) of a peer, key frame requests to them, and the rate limit for DTMF digits.
 
 use crate::dtmf::Events;
 use crate::rtcp::statistics::Reception;
@@ -131,9 +131,9 @@ impl Sources {
 pub(crate) struct KeyFrames {
     asked_at: Option<Time>,
     due: Option<Time>,
-    /// Remaining requests until a key frame arrives.
+    /// The number of remaining requests for a new receiver.
     tries: u8,
-    /// Number of the next FIR (RFC 5104 §4.3.1.1).
+    /// Number of the last request, which is the sequence number of a FIR (RFC 5104 §4.3.1.1).
     number: u8,
 }
 
@@ -150,13 +150,13 @@ impl KeyFrames {
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 
-    /// Ends the requests, because a key frame arrived.
+    /// Ends the requests, because a key frame arrived or is no longer needed.
     pub(crate) fn satisfied(&mut self) {
         self.tries = 0;
         self.due = None;
     }
 
-    /// Whether a key frame is awaited.
+    /// Whether requests are repeated until a key frame arrives.
     pub(crate) fn is_waiting(&self) -> bool {
         self.tries > 0
     }

@@ -1,4 +1,4 @@
-//! A negotiated stream of a leg: its formats, its route and the state of its sender.
+//! A negotiated RTP stream of a leg, both directions: its formats, its sinks, its route and the state of sending.
 
 use super::cache::Cache;
 use super::quality::{PastReception, SentReports};
@@ -77,22 +77,24 @@ impl FormatTable {
 /// A negotiated stream of a leg.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
-    /// The negotiated section; its received payloads include those that the peer may send although they were not negotiated.
+    /// The negotiated section. Its received payloads include those that some peers send although they were not
+    /// negotiated.
     pub(crate) negotiated: Stream,
     /// The formats that are received.
     #[serde(skip)]
     formats: FormatTable,
     pub(crate) rewriter: Rewriter,
-    /// The destinations of received packets; determined again when the leg is restored, like `route`.
+    /// The destinations of received packets. Determined again when the leg is restored.
     #[serde(skip)]
     pub(super) sinks: Sinks,
-    /// The route from the source of sent packets; computed again from both legs' streams when the leg is restored.
+    /// The route from the source of sent packets. Computed again from both legs' streams when the leg is restored.
     #[serde(skip)]
     pub(super) route: Option<Route>,
     pub(crate) player: Player,
     /// Timestamp of the telephone-event being sent.
     pub(crate) event_timestamp: u32,
-    /// Not saved: after a restart, lost packets are requested from their source.
+    /// The last sent packets of a video stream with NACK. Not saved: after a restart, lost packets are requested from
+    /// their source.
     #[serde(skip)]
     pub(crate) cache: Option<Cache>,
     /// Totals of the sent packets.
@@ -164,7 +166,7 @@ impl MediaStream {
         self.is_announced() && self.negotiated.remote.direction.receives()
     }
 
-    /// Completes a saved stream for use.
+    /// Computes the parts of a restored stream that are not saved.
     pub(crate) fn restored(self) -> Self {
         Self {
             cache: fresh_cache(&self.negotiated.remote),
@@ -213,7 +215,7 @@ impl MediaStream {
         self.formats.get(number)
     }
 
-    /// The section as received.
+    /// The section with the payloads that the peer sends.
     pub(crate) fn incoming(&self) -> Section {
         Section { payloads: self.negotiated.received.clone(), ..self.negotiated.remote.clone() }
     }
@@ -226,8 +228,9 @@ impl MediaStream {
         of_rate.or_else(|| events.next()).map(|payload| (payload.number, payload.codec.clock_rate))
     }
 
-    /// Plays a digit that begins in a telephone-event which cannot be forwarded because of its clock rate. The digit is
-    /// generated with the peer's own telephone-event (RFC 4733 §2.1), if there is one.
+    /// Queues a digit that begins in a telephone-event which cannot be forwarded because of its clock rate. The relay
+    /// sends the digit as a telephone-event with the clock rate that the peer negotiated (RFC 4733 §2.1), if there is
+    /// one.
     pub(crate) fn play_if_not_forwarded(&mut self, incoming: u8, digit: char) {
         let passes = self.route.as_ref().is_some_and(|route| route.payload(incoming).is_some());
         if !passes && self.telephone_event().is_some() {
@@ -247,8 +250,8 @@ fn ntp_of(duration: Duration) -> u64 {
     duration.as_secs() << 32 | fraction
 }
 
-/// Adds the payloads that the peer receives to those that it should send, if their payload types are free: some peers send
-/// with them (against RFC 3264 §5.1).
+/// Adds the payloads of the peer's own description to those that it should use for sending, if their payload types are
+/// free. Some peers send with the payload types of their own description (against RFC 3264 §5.1).
 fn completed(mut stream: Stream) -> Stream {
     for own in &stream.remote.payloads {
         if stream.received.iter().all(|known| known.number != own.number) {

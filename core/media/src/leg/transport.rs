@@ -1,5 +1,5 @@
-//! The transport of a leg. All questions about the kind of transport are answered here, so that the rest of the leg is
-//! the same for browsers, WebRTC SIP peers and RTP.
+//! The transport of a leg: WebRTC or RTP. Only this module and its two implementations depend on the kind of transport,
+//! so that the rest of the leg is the same for browsers, WebRTC SIP peers and RTP.
 
 use super::Rules;
 use super::media::Arrival;
@@ -33,7 +33,7 @@ pub(super) enum Transport {
 /// The reason why a description of the peer was not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectError {
-    /// It is for another kind of transport, has too many or no sections, or a description is no longer allowed.
+    /// It is for another kind of transport, has too many or no sections, or the peer may not send another description.
     NotAllowed,
     /// Its keys are unusable.
     Failed(TransportFailure),
@@ -105,7 +105,7 @@ impl Transport {
         matches!(self, Self::WebRtc(_))
     }
 
-    /// The section whose packets arrive in this RTP session; `None` if the packets determine it.
+    /// The section whose packets arrive in this RTP session; `None` if the sections are bundled.
     pub(super) const fn section_of_session(&self, session: usize) -> Option<usize> {
         if self.is_bundled() { None } else { Some(session) }
     }
@@ -272,7 +272,7 @@ impl Transport {
         }
     }
 
-    /// Ends the association of a leg that is closed; returns whether RTCP BYE must end it instead.
+    /// Sends a DTLS close_notify, because the leg is closed. Returns whether an RTCP BYE must be sent instead.
     pub(super) fn close(&mut self, io: &mut Io) -> bool {
         match self {
             Self::WebRtc(webrtc) => {

@@ -11,7 +11,7 @@ use core::time::Duration;
 use offhook_clock::{Time, earliest};
 use offhook_sdp::webrtc::{DtlsSetup, IceCredentials};
 
-/// The most DTLS datagrams stored until the peer's fingerprint is known: two flights of a client.
+/// The most DTLS datagrams stored until the handshake can start: two flights of a client.
 const MAX_EARLY: usize = 8;
 
 pub(super) type Srtp = Box<(Inbound, Outbound)>;
@@ -109,8 +109,8 @@ impl WebRtc {
         true
     }
 
-    /// Whether the leg ends if the peer is silent. A peer without consent checks only sends media that its description
-    /// announces.
+    /// Whether the leg ends if the peer is silent. A peer that sends no consent checks is expected to send only if its
+    /// description announces media.
     pub(super) fn ends_by_silence(&self, silence: Silence, is_announced: bool) -> bool {
         let Phase::Connected { remote, .. } = &self.phase else { return false };
         remote.endpoint.sends_consent_checks() || (silence == Silence::EndsLeg && is_announced)
@@ -122,8 +122,8 @@ impl WebRtc {
         self.rtp_path().filter(|_| is_supported)
     }
 
-    /// The pair that is in use. A peer that may never nominate one is reached at the last checked pair; the certificate
-    /// authenticates the peer. The same holds after an ICE restart, or if another endpoint answers.
+    /// The pair that is used for sending. For a peer that may never nominate one, it is the pair nominated since the
+    /// last ICE restart or change of the endpoint, else the last checked pair. The certificate authenticates the peer.
     fn pair(&self) -> Option<Pair> {
         let nominates = self.remote().is_none_or(|remote| remote.endpoint.nominates());
         if nominates { self.agent.nominated() } else { self.agent.preferred() }
@@ -178,8 +178,8 @@ impl WebRtc {
         let can_send = self.pair().is_some();
         let Phase::Connecting { remote, handshake, .. } = &mut self.phase else { return };
         let Handshake::Waiting { early } = handshake else { return };
-        // The relay takes the opposite of the browser's role; an offerer with `actpass` that is answered with `passive`
-        // is active.
+        // The relay takes the opposite of the peer's role. A peer that offers `actpass` is active, because the relay
+        // answers with `passive`.
         let role = match remote.setup {
             DtlsSetup::Active | DtlsSetup::ActPass => DtlsRole::Server,
             DtlsSetup::Passive => DtlsRole::Client,

@@ -49,7 +49,7 @@ impl Worker {
         let address = Address { worker, leg: partner, at: None };
         let across = Box::new(Across { bridge, address, incoming: Vec::new() });
         let Some(leg) = self.legs.get_mut(key) else {
-            // The partner may already have joined the bridge and must not wait for this leg.
+            // The partner may already have joined the bridge; it is informed that this leg does not exist.
             let from = Address { worker: self.config.id, leg: key, at: None };
             let parted = Crossing { to: address, from, bridge, message: Message::Parted };
             self.io.outputs.push_back(Output::Cross(parted));
@@ -57,7 +57,7 @@ impl Worker {
         };
         leg.last_bridge = leg.last_bridge.max(Some(bridge));
         match &mut leg.partner {
-            // The streams continue.
+            // The partner is the same: only the bridge has a new number, and the streams continue.
             Some(Partner::Across(known)) if known.address.leg == partner => known.bridge = bridge,
             _ => {
                 self.unbridge(key);
@@ -74,7 +74,7 @@ impl Worker {
         true
     }
 
-    /// Sends the sections of a leg's peer to its partner, after they have changed.
+    /// Sends the sections of a leg's peer to its partner, after they have changed or the leg has joined the bridge.
     pub(super) fn describe_across(&mut self, key: LegKey, answer: bool) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let Some(Partner::Across(across)) = &leg.partner else { return };
@@ -153,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// Drops a message for a leg that is not part of the bridge.
+    /// Drops a message for a leg that does not exist or is not part of the bridge.
     fn discard(&mut self, message: Message) {
         if let Message::Rtp { packet, .. } = message {
             self.io.counters.dropped.not_bridged += 1;

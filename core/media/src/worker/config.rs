@@ -26,14 +26,16 @@ pub struct WorkerConfig {
     pub id: WorkerId,
     /// The relay's certificate.
     pub identity: DtlsIdentity,
-    /// The value of the shell's monotonic clock when the worker is created; the DTLS implementation uses this type.
+    /// The value of the shell's monotonic clock when the worker is created. It is needed because the DTLS
+    /// implementation uses [`Instant`].
     pub instant: Instant,
-    /// The longest time from `Connect` until ICE and DTLS are established.
+    /// The longest time from [`Command::Connect`](crate::command::Command::Connect) until ICE and DTLS are established.
     pub connect_timeout: Duration,
-    /// The longest time that a WebRTC leg may receive nothing; WebRTC peers send consent checks continuously.
+    /// The longest time that a WebRTC leg may receive nothing. It applies if its peer sends consent checks, or has
+    /// announced media in an answered call.
     pub media_timeout: Duration,
-    /// The same for a SIP peer that uses RTP and whose direction is sendrecv; `None` for no limit. Such a peer
-    /// may suppress silence (RFC 3551 §4.1); session timers detect a dead call (RFC 4028).
+    /// The same for a SIP peer that uses RTP and whose direction is sendrecv; `None` for no limit. It is long, because
+    /// such a peer may suppress silence (RFC 3551 §4.1), and session timers detect a dead call (RFC 4028).
     pub rtp_timeout: Option<Duration>,
     /// The supported DTLS versions.
     pub dtls_versions: DtlsVersions,

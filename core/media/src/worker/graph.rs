@@ -1,5 +1,5 @@
 //! The media graph of a worker: routes from the streams of one leg to those of another. A bridge consists of the routes
-//! in both directions; a leg may feed further legs.
+//! in both directions. The streams of a leg may also have sinks in further legs.
 
 use super::{Output, Worker};
 use crate::command::LegKey;
@@ -11,7 +11,7 @@ use offhook_clock::Time;
 use std::collections::BTreeSet;
 
 impl Worker {
-    /// Sets the routes from the streams of one leg to those of another, which has no other source afterwards.
+    /// Sets the routes from the streams of one leg to those of another, which has no other source leg afterwards.
     pub(super) fn feed(&mut self, from: LegKey, to: LegKey) {
         self.connect_streams(from, to, Leg::set_routes);
     }

@@ -47,7 +47,7 @@ use std::net::SocketAddr;
 pub enum Output {
     /// Send a datagram, then give the buffer back ([`Worker::recycle`]).
     Transmit {
-        /// The socket it must leave from: the one that the peer sends to.
+        /// The socket from which it must be sent: the one at which the peer's packets arrive.
         local: Local,
         /// The destination address.
         remote: SocketAddr,
@@ -146,7 +146,7 @@ impl Worker {
         true
     }
 
-    /// Sets the routes between two legs, if their streams are known.
+    /// Makes two legs partners and sets the routes between them, if their streams are known.
     fn join(&mut self, a: LegKey, b: LegKey) {
         for (key, partner) in [(a, b), (b, a)] {
             let at = self.legs.index_of(partner);
@@ -232,7 +232,7 @@ impl Worker {
         };
         let named = request.fragments().and_then(|(local, _)| self.fragments.get(local)).copied();
         let Some((key, index)) = named.and_then(|key| Some((key, self.legs.index_of(key)?))) else {
-            // Not answered: the sender cannot test user names, and no responses are sent to a spoofed source address.
+            // Not answered, so that a sender cannot test user names and no response goes to a spoofed source address.
             self.io.counters.dropped.bad_credentials += 1;
             return;
         };
@@ -277,8 +277,8 @@ impl Worker {
         }
     }
 
-    /// To be called after every input to a leg: advances its transport, closes it if it has ended, registers its
-    /// deadline.
+    /// Advances the transport of a leg, closes the leg if it has ended, and registers its deadline. Must be called
+    /// after every input to the leg that can change these.
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
         leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
@@ -338,7 +338,7 @@ impl Worker {
         self.io.recycle(buffer);
     }
 
-    /// Totals of the counters, for metrics.
+    /// The totals of the packet counters, for metrics.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.io.counters

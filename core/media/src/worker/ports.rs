@@ -14,7 +14,7 @@ pub(super) struct Port {
     pub(super) owner: Owner,
 }
 
-/// The use of a socket.
+/// The leg or the reserved pair that a socket belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Leg { leg: LegIndex, section: usize, component: Component },
@@ -56,7 +56,7 @@ impl Ports {
     pub(super) fn add(&mut self, added: Port) -> PortId {
         let port = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
-            // There are fewer ports per address than numbers.
+            // The conversion does not fail: there are at most 65,536 ports for each local address.
             PortId::at(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
         });
         match added.owner {

@@ -9,7 +9,7 @@ use offhook_clock::Time;
 /// The number of slices of an interval.
 const SLICES: u32 = 8;
 
-/// The position in the reports of a worker's legs.
+/// The schedule of the interim reports of a worker.
 #[derive(Debug, Default)]
 pub(super) struct InterimReports {
     /// The time of the next slice; `None` if there are no legs.

@@ -73,8 +73,8 @@ impl Worker {
         }
     }
 
-    /// Moves a reserved pair to `in_use` in the pending event: one of its ports is in use. The event has not been
-    /// polled yet, because sockets are bound in order.
+    /// Moves a reserved pair to `in_use` in the pending event, because one of its ports is in use. The shell has not
+    /// polled the event yet, because it follows the [`Output::Bind`] of the pair.
     fn refuse(&mut self, pair: PortPair) {
         self.release(pair, &[]);
         for output in &mut self.io.outputs {
@@ -125,7 +125,7 @@ impl Worker {
         match protocol {
             Protocol::Rtp => self.receive_rtp(leg, arrival, packet, now),
             Protocol::Rtcp => self.receive_rtcp(leg, arrival, packet, now),
-            // The leg's description offers neither ICE nor DTLS.
+            // The relay's description of an RTP leg contains neither ICE nor DTLS.
             Protocol::Stun | Protocol::Dtls => self.io.counters.dropped.unknown_protocol += 1,
         }
     }
