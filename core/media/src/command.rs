@@ -1,7 +1,7 @@
 //! Commands from the signaling plane to a media worker, and the events that the worker reports.
 //!
 //! ```text
-//! Open ──▶ Connect ──▶ Connect again: another description, and so on ──▶ Close
+//! Open ──▶ Connect ──▶ Connect with another description (any number) ──▶ Close
 //!             │           └─ RestartIce before it: new ICE credentials
 //!             └─▶ LegConnected: WebRTC only, when ICE and DTLS are established
 //! ```
@@ -69,8 +69,9 @@ pub enum Command {
         /// The relay's local addresses.
         addresses: Vec<IpAddr>,
     },
-    /// Restarts ICE at the peer's request (RFC 8445 §9): from now on checks must use these credentials. Media keep the
-    /// previous pair until a new one is nominated, and keep their keys.
+    /// Restarts ICE at the peer's request (RFC 8445 §9): from now on checks must use these credentials. Media use the
+    /// previous pair until the peer nominates a new one, or checks one if it never nominates. The SRTP keys stay the
+    /// same.
     RestartIce {
         /// The leg, which uses WebRTC.
         leg: LegKey,
@@ -91,8 +92,8 @@ pub enum Command {
         /// The other leg.
         b: LegKey,
     },
-    /// Bridges a leg to a leg of another worker. That worker gets the same command with `leg` and `partner` exchanged.
-    /// [`Command::Unbridge`] or [`Command::Close`] for one of the legs ends the bridge.
+    /// Bridges a leg to a leg of another worker. That worker receives the same command with `leg` and `partner`
+    /// exchanged. [`Command::Unbridge`] or [`Command::Close`] for one of the legs ends the bridge.
     BridgeAcross {
         /// The leg of this worker.
         leg: LegKey,
@@ -124,7 +125,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The leg that the command concerns; for two legs, the first.
+    /// The leg that the command concerns; for two legs, the first. `None` for [`Command::ReservePorts`].
     #[must_use]
     pub const fn leg(&self) -> Option<LegKey> {
         match self {
@@ -177,12 +178,12 @@ pub enum Silence {
 /// An event that a media worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// ICE and DTLS are established: media can flow.
+    /// ICE and DTLS are established, and media can be sent and received. Reported for WebRTC legs only.
     LegConnected {
         /// The leg.
         leg: LegKey,
     },
-    /// ICE or DTLS failed or timed out. The leg is closed.
+    /// The transport of the leg failed or was not established in time. The leg is closed.
     LegFailed {
         /// The leg.
         leg: LegKey,
@@ -200,7 +201,7 @@ pub enum Event {
     LegReports(Vec<LegReport>),
     /// The result of [`Command::ReservePorts`].
     PortsReserved {
-        /// The pairs that are bound; [`Command::Open`] uses them as they are.
+        /// The pairs that are bound; [`Command::Open`] uses their sockets.
         ready: Vec<PortPair>,
         /// The pairs with a port that another program uses.
         in_use: Vec<PortPair>,
@@ -242,7 +243,7 @@ impl TransportFailure {
 /// The reason why a leg's transport failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransportFailure {
-    /// No valid STUN check arrived in time.
+    /// No valid connectivity check arrived in time, or none that nominates a pair although the peer is a browser.
     IceTimeout,
     /// The DTLS handshake did not complete in time.
     DtlsTimeout,

@@ -17,7 +17,7 @@ pub struct Counters {
     pub tx_rtcp: u64,
     /// STUN checks answered with a success response.
     pub stun_checks: u64,
-    /// Legs whose transport was established.
+    /// WebRTC legs whose transport was established.
     pub legs_connected: u64,
     /// Dropped datagrams and packets.
     pub dropped: Dropped,
@@ -26,23 +26,24 @@ pub struct Counters {
 /// Dropped datagrams and packets, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Neither STUN nor DTLS nor RTP (RFC 7983), or too short to classify.
+    /// Neither STUN nor DTLS nor RTP (RFC 7983), or too short to classify. Also STUN or DTLS at a port of a SIP leg
+    /// that uses RTP.
     pub unknown_protocol: u64,
-    /// DTLS or media from an address that belongs to no leg.
+    /// DTLS or media from an address, or at a port, that belongs to no leg.
     pub unknown_address: u64,
     /// Media for a SIP leg from a source address that is not the peer's.
     pub foreign_address: u64,
     /// Media for a SIP leg from a source address that has not yet sent enough packets to be accepted.
     pub on_probation: u64,
-    /// Malformed STUN, or not a Binding request.
+    /// Malformed STUN, not a Binding request, or without a valid FINGERPRINT.
     pub bad_stun: u64,
-    /// STUN with an unknown user name or a wrong password.
+    /// STUN checks with an unknown user name or a wrong password, and others that were answered with an error response.
     pub bad_credentials: u64,
-    /// DTLS for a leg without a remote description, beyond the datagrams that are stored.
+    /// DTLS that arrived before the handshake could start, beyond the datagrams that are stored.
     pub early_dtls: u64,
     /// DTLS for a restored leg, whose association ended with the previous process.
     pub no_association: u64,
-    /// Media before the SRTP keys are available.
+    /// Media received from a leg without SRTP keys, or to be sent to one without keys or a usable address pair.
     pub no_keys: u64,
     /// Malformed RTP or RTCP.
     pub malformed: u64,
@@ -50,14 +51,15 @@ pub struct Dropped {
     pub unauthentic: u64,
     /// Replayed SRTP or SRTCP, or older than the replay window.
     pub replayed: u64,
-    /// RTP that matches no negotiated stream or payload type.
+    /// RTP that matches no negotiated stream or payload type, or exceeds the number of sources.
     pub unknown_stream: u64,
     /// RTP from a leg that is not bridged.
     pub not_bridged: u64,
-    /// RTP that the negotiated directions, or the formats of the receiving leg, do not allow.
+    /// RTP that the negotiated directions, or the formats of the receiving leg, do not allow. Also RTP that was
+    /// received while the relay sent a DTMF digit in its place.
     pub not_negotiated: u64,
     /// DTMF digits that exceeded the rate limit and were not reported; their packets were forwarded.
     pub excess_digits: u64,
-    /// Commands for an unknown leg, or repeated ones.
+    /// Commands that were not executed: for an unknown leg, repeated, or not allowed for the leg.
     pub bad_command: u64,
 }

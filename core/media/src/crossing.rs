@@ -27,28 +27,28 @@ pub struct Crossing {
     pub(crate) message: Message,
 }
 
-/// A leg of another worker.
+/// A leg, with its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) worker: WorkerId,
     pub(crate) leg: LegKey,
-    /// The index of the leg in its worker, once received.
+    /// The index of the leg in its worker; `None` until the other worker has received it.
     pub(crate) at: Option<LegIndex>,
 }
 
 /// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The leg has joined the bridge, and its peer sends `incoming`. `answer` requests the same from the other leg.
+    /// The leg has joined the bridge, and its peer sends `incoming`. `answer` requests a `Hello` of the other leg.
     Hello { incoming: Vec<Section>, answer: bool },
     /// A decrypted packet.
     Rtp { accepted: Accepted, packet: Vec<u8> },
     /// RTCP feedback from the leg's peer, translated for the other leg.
     Rtcp(Relayed),
-    /// Requests key frames from the other leg's peer: the receiver is new, or lost a picture (then one request is
-    /// sent).
+    /// Requests a key frame from the peer of the destination leg. If the receiver is new, the request is repeated until
+    /// a key frame arrives. If a receiver lost a picture, one request is sent.
     KeyFrames { is_new: bool },
-    /// The leg has left the bridge.
+    /// The leg has left the bridge, or was closed before it joined.
     Parted,
 }
 
@@ -59,8 +59,8 @@ impl Crossing {
         self.to.worker
     }
 
-    /// Whether it carries media. Packets may be dropped if a queue is full; the other messages have a limit of their own,
-    /// which is only reached if a worker is stuck.
+    /// Whether it carries RTP or RTCP. Such messages may be dropped if a queue is full. The other messages have a
+    /// separate limit, which is reached only if a worker is stuck.
     #[must_use]
     pub const fn is_media(&self) -> bool {
         matches!(self.message, Message::Rtp { .. } | Message::Rtcp(_))

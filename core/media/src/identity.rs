@@ -57,7 +57,7 @@ impl DtlsIdentity {
     ///
     /// # Errors
     ///
-    /// If the DTLS implementation does not support the type of the key.
+    /// If the certificate is empty, or the DTLS implementation does not support the type of the key.
     pub fn from_der(certificate: &[u8], private_key: &[u8]) -> Result<Self, IdentityError> {
         if certificate.is_empty() {
             return Err(IdentityError::NoCertificate);

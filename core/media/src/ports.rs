@@ -64,7 +64,7 @@ pub struct PortPool {
     taken: BTreeSet<PortPair>,
     /// Resting pairs, in the order in which they become free.
     resting: VecDeque<(Time, PortPair)>,
-    /// The same for pairs that another program uses.
+    /// Pairs that another program uses, in the order in which they become free.
     in_use: VecDeque<(Time, PortPair)>,
 }
 

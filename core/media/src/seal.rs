@@ -16,7 +16,8 @@ pub struct Sealed {
     text: Vec<u8>,
 }
 
-/// A sealed secret that does not open: it was sealed with another key or under another name, or was changed.
+/// The error for a sealed secret that cannot be decrypted: it was sealed with another key or another name, or was
+/// changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsealable;
 
@@ -53,7 +54,7 @@ impl SealingKey {
     }
 
     /// Encrypts `secret`; it can only be decrypted with the same `name`. `rng` must never be seeded with the same value
-    /// again.
+    /// again, because a nonce must not be used twice with a key.
     #[must_use]
     pub fn seal(&self, secret: &[u8], name: &str, rng: &mut impl Rng) -> Sealed {
         let mut nonce = [0; 12];

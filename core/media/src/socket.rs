@@ -1,4 +1,4 @@
-//! Identifiers of a worker's sockets, shared with its shell.
+//! Identifiers of the UDP sockets of a media worker, used by the worker and its shell.
 
 use std::net::SocketAddr;
 

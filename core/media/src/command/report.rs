@@ -1,4 +1,4 @@
-//! Statistics of a leg's media.
+//! RTP statistics of a leg, as the worker reports them to the signaling plane.
 
 use super::LegKey;
 use crate::rtcp::statistics::ReceptionTotals;
@@ -17,7 +17,7 @@ pub struct LegReport {
     pub streams: Vec<StreamStatistics>,
 }
 
-/// The position of a report in the life of its leg.
+/// Whether a report concerns an open or a closed leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportStage {
     /// The leg is open.

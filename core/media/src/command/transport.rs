@@ -40,7 +40,7 @@ pub enum RemoteTransport {
     WebRtc(RemoteWebRtc),
     /// RTP or SDES-SRTP.
     Rtp {
-        /// The addresses and keys of each stream, in the order in which the leg was opened.
+        /// The addresses and keys of each stream, in the order of the sections with which the leg was opened.
         sections: Vec<RemoteSection>,
         /// The source address of the peer's SIP messages, from which media are accepted even if the description names
         /// another address.
@@ -55,11 +55,11 @@ pub struct RemoteWebRtc {
     pub ice: IceCredentials,
     /// The fingerprint of its DTLS certificate.
     pub fingerprint: Fingerprint,
-    /// Its DTLS role, `Active` or `Passive`, as determined by the answer.
+    /// Its `a=setup` attribute, from which the relay's DTLS role follows.
     pub setup: DtlsSetup,
     /// Whether it supports RTCP.
     pub rtcp: PeerRtcp,
-    /// The rules that it follows beyond its description.
+    /// The kind of peer, which determines behavior that its description does not state.
     pub endpoint: WebRtcEndpoint,
 }
 
@@ -72,20 +72,20 @@ pub enum PeerRtcp {
     Absent,
 }
 
-/// The rules that a peer follows beyond its description.
+/// The kind of a WebRTC peer, which determines behavior that its description does not state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WebRtcEndpoint {
     /// A browser: one description per leg, a nominated pair (RFC 8445 §8), announced SSRCs, and consent checks for as
     /// long as the leg exists (RFC 7675).
     Browser,
-    /// A SIP peer: it may send further descriptions, never nominate a pair (rtpengine takes the controlled role with
-    /// each offer, regardless of `a=ice-lite`), change its SSRCs at any time, for example with its music on hold, and
-    /// send no consent checks.
+    /// A SIP peer. It may send further descriptions, and may change its SSRCs at any time, for example for music on
+    /// hold. It may send no consent checks. It may never nominate a pair: rtpengine takes the controlled role with each
+    /// offer, regardless of `a=ice-lite`.
     SipPeer,
 }
 
 impl WebRtcEndpoint {
-    /// Whether the peer may be described again.
+    /// Whether the peer may send another description.
     #[must_use]
     pub const fn accepts_new_description(self) -> bool {
         matches!(self, Self::SipPeer)

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 const MAX_MISORDER: u16 = 100;
 /// The longest pause within one event, even if some packets are lost.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// An event that exceeds the duration field continues in another segment (RFC 4733 §2.5.1.3). This is a duration
-/// shortly before that.
+/// A duration close to the maximum of the duration field. An event that is longer continues in another segment, with
+/// another timestamp (RFC 4733 §2.5.1.3).
 const ALMOST_FULL: u16 = 0xf000;
 
 /// A received telephone-event packet.

@@ -34,7 +34,7 @@ pub enum Checked {
     Valid {
         /// Whether the pair is new.
         is_new: bool,
-        /// Whether the pair was nominated by this check and was not nominated before.
+        /// Whether this check nominated the pair, and another pair or none was nominated before.
         selected: bool,
         /// The pair that was removed to make room and no longer belongs to the leg.
         evicted: Option<Pair>,
@@ -69,7 +69,7 @@ impl LiteAgent {
         self.is_doubted = true;
     }
 
-    /// Marks the nomination as outdated, because another endpoint has taken the peer's place.
+    /// Marks the nomination as outdated, because the peer's description now belongs to another endpoint.
     pub const fn doubt(&mut self) {
         self.is_doubted = true;
     }
@@ -80,7 +80,7 @@ impl LiteAgent {
         &self.local.ufrag
     }
 
-    /// The pair that is used for sending.
+    /// The nominated pair, which is used for sending to a peer that nominates.
     #[must_use]
     pub const fn nominated(&self) -> Option<Pair> {
         self.nominated

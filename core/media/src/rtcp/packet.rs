@@ -28,7 +28,7 @@ pub const AFB: u8 = 15;
 /// One packet of a compound packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// Report count, feedback message type.
+    /// The report count, source count or feedback message type (FMT).
     pub count: u8,
     /// Packet type.
     pub kind: u8,
@@ -66,7 +66,7 @@ impl<'a> Iterator for Compound<'a> {
     }
 }
 
-/// The 32-bit word at an offset.
+/// The 32-bit word at an offset in octets.
 #[must_use]
 pub fn word(octets: &[u8], at: usize) -> Option<u32> {
     octets.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word))

@@ -21,11 +21,11 @@ pub struct ReportBlock {
     pub jitter: u32,
     /// Middle 32 bits of the NTP timestamp of the last sender report.
     pub last_sr: u32,
-    /// Delay since then in 1/65536 s.
+    /// Delay since the arrival of that sender report, in 1/65536 s.
     pub delay: u32,
 }
 
-/// The relation of a packet's timestamp to the time.
+/// The meaning of a packet's timestamp for the calculation of jitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
     /// It is the sampling time, in units of this clock rate.
@@ -35,8 +35,8 @@ pub enum Timing {
         /// The clock rate.
         rate: u32,
     },
-    /// It is the beginning of a telephone-event, which all packets of the event repeat (RFC 4733 §2.2.1), and does not
-    /// show the jitter.
+    /// It is the beginning of a telephone-event. All packets of the event have the same timestamp (RFC 4733 §2.2.1), so
+    /// that it is not used for the jitter.
     OfEvent,
 }
 
@@ -70,7 +70,7 @@ pub struct Reception {
     before_restart: ReceptionTotals,
     expected_before: u64,
     received_before: u64,
-    /// Jitter times 16 (Appendix A.8), therefore four bits larger than a timestamp.
+    /// Jitter times 16 (RFC 3550 Appendix A.8), which needs four bits more than a timestamp.
     jitter: u64,
     /// The clock rate of the jitter; 0 until known.
     rate: u32,

@@ -1,10 +1,10 @@
-//! Writer for RTCP packets. Each function appends one packet; a compound packet begins with a report and a source
-//! description.
+//! Writer for RTCP packets. Each function appends one packet. A compound packet begins with a report and contains a
+//! source description.
 
 use super::packet::{AFB, BYE, FIR, NACK, PLI, PSFB, RR, RTPFB, SDES, SR, TRANSPORT_CC};
 use super::statistics::ReportBlock;
 
-/// Appends a packet whose body `write` appends.
+/// Appends a packet: its header, then the body, which `write` appends.
 fn packet(kind: u8, count: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0x80 | (count & 0x1f), kind, 0, 0]);

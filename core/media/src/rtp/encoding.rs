@@ -1,4 +1,4 @@
-//! The encodings that the packet path distinguishes.
+//! The RTP payload encodings that need special treatment when packets are forwarded.
 
 /// An encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ pub enum KeyFrame {
     Begins,
     /// No key frame begins in this packet.
     No,
-    /// The codec is not supported here.
+    /// Key frames of this encoding cannot be detected.
     Unknown,
 }
 
@@ -42,8 +42,8 @@ fn vp8(payload: &[u8]) -> Option<bool> {
     Some(is_first_of_frame && payload.get(at)? & 0x01 == 0)
 }
 
-/// H.264 (RFC 6184 §5.2): a sequence parameter set or an IDR slice, as a single NAL unit, in an aggregation packet or
-/// as a first fragment.
+/// H.264 (RFC 6184 §5.2): a sequence parameter set or an IDR slice, as a single NAL unit, as the first
+/// unit of an aggregation packet or as a first fragment.
 fn h264(payload: &[u8]) -> Option<bool> {
     let is_key = |kind: u8| matches!(kind & 0x1f, 5 | 7);
     match payload.first()? & 0x1f {

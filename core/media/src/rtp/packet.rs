@@ -29,7 +29,7 @@ pub struct Header {
 /// Position of the header extension in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionBlock {
-    /// "Defined by profile": 0xBEDE or 0x1000 for RFC 8285.
+    /// The field "defined by profile": 0xBEDE or 0x1000 for RFC 8285.
     pub profile: u16,
     /// Offset of the first octet after profile and length.
     pub start: usize,
@@ -122,8 +122,8 @@ pub fn payload<'a>(packet: &'a [u8], header: &Header) -> Option<&'a [u8]> {
     if padding == 0 { None } else { payload.get(..payload.len().checked_sub(padding)?) }
 }
 
-/// Splits the octets after the header into payload and padding (RFC 3550 §5.1). Padding that is longer than that is
-/// ignored: all of the octets are padding.
+/// Splits the octets after the header into payload and padding (RFC 3550 §5.1). If the padding
+/// count exceeds the number of octets, all of them are padding.
 #[must_use]
 pub fn split_padding(octets: &[u8], is_padded: bool) -> (&[u8], &[u8]) {
     let padding = octets.last().filter(|_| is_padded).map_or(0, |count| usize::from(*count));

@@ -4,7 +4,7 @@
 //!            first packet of a source          packet of the same source
 //! Silent ───────────────────────────▶ Following ──────────┐ offset added
 //!    ▲                                  │  ▲  └───────────┘
-//!    └──────── detach ──────────────────┘  └─ other source: next number, real time has passed
+//!    └──────── detach ──────────────────┘  └─ other source: next sequence number, timestamp plus elapsed time
 //! ```
 
 use crate::command::LegKey;
@@ -122,7 +122,7 @@ pub struct StreamPosition {
     pub sequence: u16,
     /// Timestamp.
     pub timestamp: u32,
-    /// Whether it is the first packet of its source.
+    /// Whether it is the first packet of another source, or of the same source after an interruption.
     pub switched: bool,
 }
 
@@ -140,8 +140,8 @@ impl Rewriter {
     /// Starts at the given numbers, which must be unpredictable (RFC 3550 §5.1).
     #[must_use]
     pub const fn new(sequence: u16, timestamp: u32) -> Self {
-        // Starts in the lower half of the range, so that the first packets do not wrap the rollover counter (RFC 3711
-        // §3.3.1).
+        // Starts in the lower half of the range, so that the sequence number does not wrap soon. A receiver that misses
+        // the first packets would otherwise assume a wrong rollover counter (RFC 3711 §3.3.1).
         Self { mapping: None, newest: sequence & 0x7fff, timestamp, sent_at: None }
     }
 
@@ -196,8 +196,8 @@ impl Rewriter {
         }
     }
 
-    /// Time counts from the first packet of a timestamp, because all packets of a telephone-event have the same
-    /// timestamp (RFC 4733 §2.2.1).
+    /// Records the newest timestamp and the time at which it was first sent. Further packets with the same timestamp do
+    /// not change the time, because all packets of a telephone-event have the same timestamp (RFC 4733 §2.2.1).
     fn advance(&mut self, timestamp: u32, now: Time) {
         if self.timestamp != timestamp || self.sent_at.is_none() {
             self.timestamp = timestamp;
@@ -244,7 +244,7 @@ impl Rewriter {
         self.newest
     }
 
-    /// Stops forwarding of the current source.
+    /// Ends the mapping of the current source. The next packet starts a new one.
     pub fn detach(&mut self) {
         self.mapping = None;
     }

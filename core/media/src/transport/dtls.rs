@@ -19,10 +19,10 @@ use offhook_sdp::webrtc::Fingerprint;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Larger than any record of a handshake.
+/// Initial size of the output buffer, larger than any record of a handshake.
 const SCRATCH: usize = 2048;
 
-/// Settings that all handshakes of a worker share.
+/// Settings of all DTLS associations of a worker.
 #[derive(Clone)]
 pub struct DtlsSettings {
     config: Arc<Config>,
@@ -42,8 +42,8 @@ impl DtlsSettings {
     /// Creates the settings. `instant` and `time` denote the same moment.
     #[must_use]
     pub fn new(identity: DtlsIdentity, versions: DtlsVersions, instant: Instant, time: Time) -> Self {
-        // No cookie: ICE has already verified the peer's address. Lost flights are retransmitted sooner than by
-        // default.
+        // No cookie exchange is needed, because ICE has already verified the peer's address. Lost flights are
+        // retransmitted sooner than by default.
         let tuned = Config::builder()
             .use_server_cookie(false)
             .flight_start_rto(Duration::from_millis(200))
@@ -96,7 +96,7 @@ pub struct DtlsTransport {
 }
 
 impl DtlsTransport {
-    /// Creates an association. A client's first flight is returned by the first poll.
+    /// Creates an association. In the client role, the first poll returns the first flight.
     #[must_use]
     pub fn new(settings: &DtlsSettings, role: DtlsRole, expected: Fingerprint, now: Time) -> Self {
         let (config, identity) = (Arc::clone(&settings.config), settings.identity.for_dtls());
@@ -138,7 +138,7 @@ impl DtlsTransport {
         }
     }
 
-    /// Retransmits the last flight, if due.
+    /// Retransmits the last flight, if the retransmission timer has expired.
     pub fn handle_timeout(&mut self, now: Time) {
         if !self.is_failed && self.dtls.handle_timeout(self.settings.instant_of(now)).is_err() {
             self.is_failed = true;

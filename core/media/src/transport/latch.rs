@@ -8,8 +8,8 @@
 //!                                            (another address)                 └─────┘ trusted address
 //! ```
 //!
-//! The evidence for a source address (`Trust`) determines how it is treated. With the default rules, an unknown source
-//! without such evidence never receives media, whether the peer sends or is silent. See
+//! The evidence for a source address (`Trust`) determines how it is treated. With the default rules, a source without
+//! evidence never receives media, whether the peer sends or is silent. See
 //! `docs/decisions/0008-latching.md`.
 
 mod probation;
@@ -27,8 +27,8 @@ const CONTROL_QUIET: Duration = Duration::from_secs(15);
 /// [`Latching::Any`].
 const EARLY: Duration = Duration::from_secs(10);
 
-/// The silence of the current address after which the same stream is followed to another address: a few packets, so
-/// that media do not alternate between the paths of a multihomed sender.
+/// The silence of the current address after which the same stream is followed to another address. It is the duration of
+/// a few packets, so that media do not alternate between the paths of a multihomed sender.
 const STREAM_QUIET: Duration = Duration::from_millis(200);
 
 /// The largest step of the sequence number within one stream, MAX_DROPOUT of RFC 3550 A.1: a minute of audio.
@@ -53,10 +53,12 @@ pub enum Latching {
 pub struct LatchRules {
     /// The source addresses that are considered.
     pub latching: Latching,
-    /// The number of packets of one SSRC that must arrive from there, each with a slightly higher sequence number than
-    /// the previous one. Packets that SRTP authenticates need no probation.
+    /// The number of packets of one SSRC that must arrive from another address, each with a slightly higher sequence
+    /// number than the previous one. Packets that SRTP authenticates need no probation. A source without evidence must
+    /// send in real time instead.
     pub packets: u8,
-    /// The silence of a proven address after which another address with the same trust is followed.
+    /// The silence of a proven address after which another address is followed that has the described IP address or
+    /// that of the peer's SIP messages. Also the time for which the address before a new description is not followed.
     pub quiet: Duration,
 }
 
@@ -82,7 +84,7 @@ pub struct ReceivedPacket {
 pub enum Admission {
     /// The packet is accepted as the peer's.
     Admitted,
-    /// The packet is not accepted yet, but its sender may be the peer; it counts as a sign of life.
+    /// The packet is not accepted yet, but its sender may be the peer: it restarts the timeout for a silent peer.
     OnProbation,
     /// The packet is not accepted.
     Foreign,
@@ -102,7 +104,7 @@ enum Trust {
     Full,
 }
 
-/// The evidence for the address that has sent media.
+/// The evidence for the current address, which has sent media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Proof {
     trust: Trust,
@@ -145,7 +147,7 @@ impl Latch {
     }
 
     /// Sets the address of a description and the source address of the peer's SIP messages. If the address is
-    /// unchanged, the learned address is kept, because the NAT is unchanged too.
+    /// unchanged, the learned address is kept, because the NAT binding is unchanged too.
     pub fn describe(&mut self, address: SocketAddr, signaling: Option<IpAddr>, rules: &LatchRules, now: Time) {
         self.signaling = signaling.map(|signaling| signaling.to_canonical()).or(self.signaling);
         if self.described == Some(address) {
@@ -266,8 +268,9 @@ impl Latch {
         }
     }
 
-    /// Decides whether to accept an RTCP packet that is not authenticated and has a port of its own. RTCP is accepted
-    /// from the host of RTP, or from a trusted host while there is no RTP.
+    /// Decides whether to accept an RTCP packet that is not authenticated and arrived at the RTCP port. RTCP is
+    /// accepted from the host of RTP. While no RTP has been received, it is accepted from the described host or that of
+    /// the peer's SIP messages.
     pub fn admit_beside(&mut self, rtp: &Self, from: SocketAddr, rules: &LatchRules, now: Time) -> bool {
         let is_alive = self.proof.is_some_and(|proof| now.since(proof.received_at) < CONTROL_QUIET);
         let is_beside = match (rtp.proof, rtp.current) {

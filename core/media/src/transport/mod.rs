@@ -1,5 +1,5 @@
-//! Media transports: one UDP flow with STUN, DTLS and SRTP to a WebRTC peer; a pair of RTP ports per section to a SIP
-//! peer.
+//! Media transports. A WebRTC peer uses one UDP flow with STUN, DTLS and SRTP; another SIP peer uses a pair of RTP and
+//! RTCP ports per media section.
 
 pub mod demux;
 pub mod dtls;

@@ -96,7 +96,7 @@ impl RtpSession {
         self.ports
     }
 
-    /// Whether packets can be sent.
+    /// Whether the description contains an address to send to.
     #[must_use]
     pub const fn is_reachable(&self) -> bool {
         self.is_reachable
@@ -147,7 +147,7 @@ impl RtpSession {
         self.is_reachable = false;
     }
 
-    /// The socket, address and context for sending RTP; `None` if the peer receives nothing.
+    /// The socket, address and context for sending RTP; `None` if the description contains no address.
     pub fn rtp_path(&mut self) -> Option<SendPath<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
         let local = Local::Port(self.ports.rtp);
@@ -169,7 +169,7 @@ impl RtpSession {
     }
 
     /// Authenticates and decrypts an RTP packet in place and returns its length without the tag. `is_negotiated` states
-    /// whether its payload type belongs to the section: other packets do not change the peer's address.
+    /// whether its payload type belongs to the section; a packet with another one does not change the peer's address.
     ///
     /// # Errors
     ///
@@ -218,7 +218,8 @@ impl RtpSession {
             Component::Rtcp => &self.rtcp,
         };
         if let Some(srtp) = self.srtp.as_deref_mut().filter(|_| self.is_protected) {
-            // If multiplexed, only RTP changes the peer's address; RTP packets are frequent enough.
+            // If RTCP is multiplexed, only RTP changes the peer's address. This is sufficient, because RTP packets are
+            // frequent.
             if !latch.considers(from, &self.rules) {
                 return Err(PacketRejection::ForeignAddress);
             }

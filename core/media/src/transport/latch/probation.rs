@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 /// The largest sequence number step within one stream. Loss of 40 % and pauses in speech stay below it.
 const MAX_STEP: u16 = 100;
-/// Requirements for a stream with no other evidence: the number of packets in real time, the duration, and the longest
+/// Requirements for a source without evidence: the number of packets, the duration of the stream, and the longest
 /// pause. A port scan sends to each port in bursts and does not meet them.
 const STEADY_PACKETS: u8 = 10;
 const STEADY_FOR: Duration = Duration::from_millis(500);

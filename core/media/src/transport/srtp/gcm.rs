@@ -95,7 +95,8 @@ impl Gcm {
         let (sealed, trailer) = packet.split_last_chunk_mut::<4>().ok_or(SrtpError::Malformed)?;
         let trailer = *trailer;
         let index = u32::from_be_bytes(trailer);
-        // RFC 7714 §9.3 allows unencrypted SRTCP, but no browser sends it and the profile does not require it.
+        // RFC 7714 §9.3 allows unencrypted SRTCP. It is rejected, because no browser sends it and the profile does not
+        // require it.
         if index & 0x8000_0000 == 0 {
             return Err(SrtpError::Unauthentic);
         }

@@ -1,8 +1,8 @@
 //! SRTP and SRTCP contexts that protect packets in place (RFC 3711, RFC 7714).
 //!
 //! ```text
-//! DTLS ── Keys ──▶ Inbound   SRTP  ─▶ authenticate, reject replays ─▶ RTP
-//!            └───▶ Outbound  RTP   ─▶ index per SSRC, encrypt      ─▶ SRTP
+//! keys of DTLS ──┬─▶ Inbound   SRTP  ─▶ authenticate, reject replays ─▶ RTP
+//! or of SDES     └─▶ Outbound  RTP   ─▶ index per SSRC, encrypt      ─▶ SRTP
 //! ```
 
 mod cm;
@@ -86,7 +86,7 @@ enum Keys {
     Cm(Box<cm::Cm>),
 }
 
-/// A master key and salt from a description, split.
+/// The master key, master salt and master key identifier of one direction in a session description.
 #[derive(Clone, Copy)]
 pub struct MasterSecret<'a> {
     profile: Profile,
@@ -150,7 +150,8 @@ impl Cipher {
         Ok(cipher)
     }
 
-    /// Lengths of the part after the MKI, for RTP and RTCP. With AEAD the tag is part of the ciphertext (RFC 7714 §7).
+    /// Lengths of the tags that follow the MKI, for RTP and RTCP. They are 0 with AEAD, whose tag is part of the
+    /// ciphertext (RFC 7714 §7).
     const fn tags(&self) -> (usize, usize) {
         match &self.keys {
             Keys::Gcm(_) => (0, 0),
@@ -236,12 +237,12 @@ impl Inbound {
         secret.is_that_of(&self.cipher)
     }
 
-    /// Decrypts an RTP packet in place and returns its length without the tag. The header is never encrypted and
-    /// already parsed.
+    /// Authenticates and decrypts an RTP packet in place and returns its length without the tag. `header` is the header
+    /// of the packet, which is not encrypted.
     ///
     /// # Errors
     ///
-    /// If the packet is malformed, not authentic or replayed.
+    /// If the packet is malformed, not authentic or replayed, or the limit of SSRCs is exceeded.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, SrtpError> {
         let window = self.rtp.get(header.ssrc).copied().unwrap_or_default();
         let index = window.estimate(header.sequence);
@@ -257,11 +258,11 @@ impl Inbound {
         Ok(length)
     }
 
-    /// Decrypts a compound RTCP packet in place and returns its length without index and tag.
+    /// Authenticates and decrypts a compound RTCP packet in place and returns its length without index and tag.
     ///
     /// # Errors
     ///
-    /// If the packet is malformed, not authentic or replayed.
+    /// If the packet is malformed, not authentic or replayed, or the limit of SSRCs is exceeded.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
         let tag_after_index = self.cipher.tags().1;
@@ -331,8 +332,8 @@ impl Outbound {
         secret.is_that_of(&self.cipher)
     }
 
-    /// Encrypts an RTP packet in place and appends the tag. A sequence number may only be used twice for the same
-    /// packet, as in a retransmission.
+    /// Encrypts an RTP packet in place and appends the tag. A sequence number may be used again only for the
+    /// same packet, as in a retransmission.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Size of the replay window: the most packets by which a packet may be behind the newest one.
+/// Size of the replay window in packets, including the newest one.
 const WINDOW: u64 = 128;
 
 /// The replay window of one SSRC: the newest packet index, and which earlier ones were received.
@@ -24,7 +24,7 @@ impl Window {
             newest.saturating_add(u64::from(ahead))
         } else {
             let behind = u64::from(ahead.wrapping_neg());
-            // No index precedes 0, so that the packet must be ahead.
+            // Indexes are not negative, so that the packet must be ahead of the newest one.
             newest.checked_sub(behind).unwrap_or_else(|| newest.saturating_add(u64::from(ahead)))
         }
     }
