@@ -11,7 +11,7 @@ const KEY_FRAMES: usize = 256;
 
 /// A queue in front of a receiver that may be busy. It keeps the order of events, and the media thread never waits for the receiver.
 pub(super) struct Backlog<R> {
-    /// Accepts an event, or returns it.
+    /// Passes an event to the receiver, or returns it if the receiver is busy.
     report: R,
     waiting: VecDeque<Event>,
 }
@@ -38,9 +38,9 @@ impl<R: FnMut(Event) -> Result<(), Event>> Backlog<R> {
     fn keep(&mut self, event: Event) {
         let waiting = self.waiting.len();
         match &event {
-            // A peer repeats the request until it receives a key frame.
+            // The request is repeated until a key frame arrives.
             Event::KeyFrameWanted { .. } if waiting >= KEY_FRAMES || self.waiting.contains(&event) => {}
-            // The next report has the totals.
+            // The next report contains the totals.
             Event::LegReports(reports)
                 if waiting >= KEY_FRAMES && reports.iter().all(|report| report.stage == ReportStage::Interim) => {}
             Event::DtmfReceived { .. } if waiting >= EVENTS => {

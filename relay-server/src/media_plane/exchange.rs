@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Maximum number of packets in the queue of a worker; further packets are lost. A packet has at most 2 KiB, so that a queue needs
-/// at most 32 MiB. A worker takes [`TURN`] messages each time it wakes: a full queue means that it does not keep up. Several senders
-/// that fill the queue at the same time can exceed the number by one batch each.
+/// at most 32 MiB. A worker handles about [`TURN`] messages each time it wakes, so that a full queue means that it is overloaded.
+/// Several senders that fill the queue at the same time can exceed the number by one batch each.
 pub(super) const MAX_QUEUED: usize = 16_384;
 /// Maximum number of other messages in the queue of a worker: those that begin and end bridges, and requests for key frames. They
 /// have a limit of their own, so that packets cannot displace them. A call has a few of them.
 pub(super) const MAX_CONTROL: usize = 16_384;
 /// Number of messages after which a batch is sent without waiting for the end of the turn.
 const MAX_BATCH: usize = 256;
-/// Number of messages after which the sockets of a worker have their turn.
+/// Number of messages that a worker handles before it reads its sockets again.
 pub(super) const TURN: usize = 4_096;
 
-/// Wakes a media thread, at most once until it has woken.
+/// Wakes a media thread, with at most one system call until the thread has woken.
 pub(super) struct Doorbell {
     bell: Bell,
     is_rung: AtomicBool,
@@ -43,10 +43,11 @@ impl Doorbell {
         }
     }
 
-    /// To be called before the queues are looked at: what is queued after that rings again.
+    /// Must be called before the queues are read: a message that is queued afterwards rings again.
     pub(super) fn silence(&self) {
         self.bell.silence();
-        // Acquires what a sender queued that found it rung.
+        // A sender that finds the flag set does not ring. The acquire ordering makes the messages visible that it queued
+        // before.
         self.is_rung.swap(false, Ordering::AcqRel);
     }
 
@@ -79,7 +80,7 @@ impl Lane {
     fn send(&mut self) {
         self.fill.packets.fetch_add(core::mem::take(&mut self.packets), Ordering::Relaxed);
         self.fill.control.fetch_add(core::mem::take(&mut self.control), Ordering::Relaxed);
-        // An error means that the worker has ended; then the process or the calls end as well.
+        // The only error is that the receiving worker has ended. Its calls, or the process, end in this case.
         let _ = self.queue.send(core::mem::take(&mut self.batch));
         self.bell.ring();
     }
@@ -102,14 +103,14 @@ pub struct Junction {
     lanes: Vec<Lane>,
     /// Totals of the messages that were lost because a queue was full.
     lost: LostMessages,
-    /// The part of `lost` that the log contains.
+    /// The part of `lost` that has been logged.
     logged: LostMessages,
 }
 
-/// The ends of the queues between `workers` workers, in the order of their numbers.
+/// Creates the queues between `workers` workers. Returns the end of each worker, in the order of their numbers.
 ///
 /// # Errors
-/// When the system has no descriptor to give.
+/// If no file descriptor is available.
 pub fn junctions(workers: usize) -> io::Result<Vec<Junction>> {
     let (mut lanes, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
@@ -128,7 +129,7 @@ pub fn junctions(workers: usize) -> io::Result<Vec<Junction>> {
 }
 
 impl Junction {
-    /// Takes a message for another worker, which is sent at the latest with the next [`flush`](Self::flush).
+    /// Queues a message for another worker. It is sent with the next [`flush`](Self::flush), or earlier.
     pub(super) fn push(&mut self, crossing: Crossing) {
         let WorkerId(worker) = crossing.worker();
         let Some(lane) = self.lanes.get_mut(usize::from(worker)) else {
@@ -176,7 +177,8 @@ impl Junction {
         self.lost.packets + self.lost.control
     }
 
-    /// The messages that have arrived, or a part of them; the bell rings again for the rest.
+    /// Returns the messages that have arrived. If there are many, it returns a part of them, and the bell rings again for the
+    /// rest.
     pub(super) fn receive(&mut self) -> impl Iterator<Item = Crossing> + use<> {
         let mut batches: Vec<Vec<Crossing>> = Vec::new();
         let (mut messages, mut packets) = (0_usize, 0);

@@ -1,5 +1,5 @@
-//! The media plane: plain threads that share nothing. Each owns its sockets, its epoll loop and its legs. Bridges between legs of
-//! two threads pass messages.
+//! The media plane: one operating system thread per media worker, without tokio. Each thread has its own sockets, epoll loop and
+//! legs. A bridge between legs of two threads uses message queues.
 
 mod backlog;
 mod exchange;

@@ -1,4 +1,5 @@
-//! The open sockets of a worker: those that its WebRTC legs share, and those of SIP legs, which come and go.
+//! The open UDP sockets of a media worker: those that its WebRTC legs share, and those of SIP legs, which are opened and
+//! closed with the legs.
 
 use super::sockets::{self, WorkerSockets};
 use super::sys::{Epoll, Outbox};
@@ -8,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-/// The bit that is set in the epoll keys of shared sockets.
+/// The bit that distinguishes the epoll keys of shared sockets from those of ports.
 const SHARED: u64 = 1 << 32;
 
 /// A socket that legs share, and the datagrams that wait to be sent from it.
@@ -33,8 +34,9 @@ pub(super) enum Readable<'a> {
     Port(Local, &'a UdpSocket),
 }
 
-/// All sockets of a worker. The number of a port is its place here and its key in epoll. A number that epoll reported before
-/// its socket was closed finds another socket, or none, and then at worst nothing to read.
+/// All sockets of a worker. The number of a port is its index in the array and its epoll key. Epoll may report the key of a
+/// socket that has been closed since. The key then refers to no socket, or to a newer one, for which an attempt to read has
+/// no effect if nothing has arrived.
 pub(super) struct Outlets {
     shared: Vec<Shared>,
     ports: Vec<Option<Port>>,
@@ -63,7 +65,7 @@ impl Outlets {
         Ok(())
     }
 
-    /// Closes a socket. One that could not be opened is not there.
+    /// Closes a socket. Has no effect if the socket could not be opened.
     pub(super) fn close(&mut self, port: PortId) {
         if let Some(place) = self.ports.get_mut(port.index()) {
             *place = None;
@@ -81,8 +83,8 @@ impl Outlets {
         Some(Readable::Port(Local::Port(PortId::at(place)), &port.socket))
     }
 
-    /// Notes whether the socket of a key waits in the list of those that are to be read. Returns what was noted before; a
-    /// socket that is not there counts as waiting.
+    /// Records whether the socket of a key is in the list of sockets to be read. Returns the value before; it is true for a
+    /// socket that does not exist, so that its key is not added to the list.
     pub(super) fn set_ready(&mut self, key: u64, is_ready: bool) -> bool {
         let noted = match key.checked_sub(SHARED) {
             Some(place) => {
@@ -95,8 +97,8 @@ impl Outlets {
         noted.is_none_or(|noted| core::mem::replace(noted, is_ready))
     }
 
-    /// Sends a datagram: from a port at once, from a shared socket at the latest with the next [`Outlets::flush`]. What the
-    /// kernel has no room for is lost, as on any full link.
+    /// Sends a datagram: from a port at once, from a shared socket at the latest with the next [`Outlets::flush`]. A
+    /// datagram is lost if the send buffer of the socket is full.
     pub(super) fn send(
         &mut self,
         (local, remote): (Local, SocketAddr),
@@ -126,7 +128,7 @@ impl Outlets {
         }
     }
 
-    /// Sends all datagrams that wait.
+    /// Sends all queued datagrams.
     pub(super) fn flush(&mut self, outbox: &mut Outbox, engine: &mut impl Engine) {
         for shared in &mut self.shared {
             shared.flush(outbox, engine);

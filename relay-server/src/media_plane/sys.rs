@@ -12,7 +12,7 @@ pub(super) const BATCH: usize = 32;
 /// Maximum length of a received datagram; browsers send less than 1,500 octets.
 const DATAGRAM: usize = 2_048;
 
-/// Waits for several descriptors.
+/// An epoll instance, edge-triggered.
 pub(super) struct Epoll(OwnedFd);
 
 impl Epoll {
@@ -23,8 +23,8 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Reports `key` when there is something new to be read from `fd`, or already something now. What is not read then is not
-    /// reported again.
+    /// Adds a descriptor. [`wait`](Self::wait) returns `key` when `fd` is readable now, and whenever new data arrive. Data that
+    /// are not read then are not reported again.
     pub(super) fn add(&self, fd: RawFd, key: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET).cast_unsigned(), u64: key };
         // SAFETY: `event` lives through the call, which copies it.
@@ -51,7 +51,7 @@ impl Epoll {
     }
 }
 
-/// Wakes a worker that waits in [`Epoll::wait`].
+/// An eventfd that wakes a worker that waits in [`Epoll::wait`].
 pub(super) struct Bell(OwnedFd);
 
 impl Bell {
@@ -78,16 +78,19 @@ impl Bell {
     }
 }
 
-/// Room for one batch of received datagrams and the arrays that describe it to the kernel, made once and used again.
+/// Buffers for one batch of received datagrams, and the arrays that describe them to the kernel. They are allocated once and
+/// reused.
 pub(super) struct Inbox {
-    /// `messages` points into these three, so that they are used only through it. They never grow, which would move them.
+    /// `messages` contains pointers into these three vectors, so that they are used only through it. They never grow, because
+    /// that would move their content.
     _buffers: Vec<[u8; DATAGRAM]>,
     _names: Vec<libc::sockaddr_storage>,
     _pieces: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
     /// Number of messages that the last call received.
     received: usize,
-    /// For sockets that are read one datagram at a time: longer by an octet, which shows what was cut off.
+    /// The buffer for sockets that are read one datagram at a time. It is one octet longer than the maximum, so that longer
+    /// datagrams are detected.
     single: Box<[u8; DATAGRAM + 1]>,
 }
 
@@ -110,8 +113,8 @@ impl Inbox {
         Self { _buffers: buffers, _names: names, _pieces: pieces, messages, received: 0, single }
     }
 
-    /// Receives the datagrams that wait, at most [`BATCH`], and returns how many they were. Fewer than [`BATCH`] means that
-    /// the socket is empty.
+    /// Receives up to [`BATCH`] datagrams without waiting, and returns their number. If it is less than [`BATCH`], no more are
+    /// queued in the socket.
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         for message in self.messages.iter_mut().take(self.received) {
             message.msg_hdr.msg_namelen = NAME;
@@ -130,7 +133,7 @@ impl Inbox {
         Ok(self.received)
     }
 
-    /// The batch that was received last: each datagram with its sender. Those that were cut off are left out.
+    /// Returns the datagrams of the last batch, with their source addresses. Truncated and empty datagrams are omitted.
     pub(super) fn datagrams(&mut self) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
         self.messages.iter().take(self.received).filter_map(|message| {
             let length = message.msg_len as usize;
@@ -147,7 +150,7 @@ impl Inbox {
         })
     }
 
-    /// Receives one datagram with a plain call; an empty one where it was cut off. `None` if none waits.
+    /// Receives one datagram without waiting; `None` if none is queued. A datagram that exceeds the maximum is returned empty.
     pub(super) fn receive_one(&mut self, socket: &UdpSocket) -> io::Result<Option<(&mut [u8], SocketAddr)>> {
         match socket.recv_from(self.single.as_mut_slice()) {
             Ok((length, remote)) => {
@@ -160,7 +163,7 @@ impl Inbox {
     }
 }
 
-/// The arrays that describe a batch to be sent, made once and used again.
+/// The arrays that describe a batch of datagrams to be sent. They are allocated once and reused.
 pub(super) struct Outbox {
     names: Vec<libc::sockaddr_storage>,
     pieces: Vec<libc::iovec>,

@@ -1,4 +1,5 @@
-//! The thread of a media worker: receives a batch, passes it to the machine, sends batches, waits until the next deadline.
+//! The thread of a media worker. Its loop receives datagrams and commands, passes them to the state machine, sends the outputs in
+//! batches, and waits for the next input or deadline.
 
 use super::backlog::Backlog;
 use super::exchange::{Doorbell, Junction};
@@ -25,9 +26,9 @@ use std::thread::JoinHandle;
 pub trait Engine: Send + 'static {
     /// Handles a command.
     fn handle_command(&mut self, command: Command, now: Time);
-    /// Takes a datagram that came to `local` from `remote`; it may be decrypted in place.
+    /// Processes a datagram that arrived at `local` from `remote`; it may be decrypted in place.
     fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time);
-    /// Takes a message of another worker.
+    /// Processes a message of another worker.
     fn handle_crossing(&mut self, crossing: Crossing, now: Time);
     /// Reports that a requested socket could not be bound.
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
@@ -39,7 +40,7 @@ pub trait Engine: Send + 'static {
     fn poll_timeout(&self) -> Option<Time>;
     /// Returns the buffer of a sent datagram for reuse.
     fn recycle(&mut self, buffer: Vec<u8>);
-    /// Totals of the worker.
+    /// Returns the totals of the worker's packet counters.
     fn counters(&self) -> Counters;
 }
 
@@ -81,19 +82,19 @@ impl Engine for Worker {
     }
 }
 
-/// The counters of a media thread. They count from its start and only grow.
+/// The counters of a media thread since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadCounters {
-    /// Those of its machine.
+    /// The counters of its state machine.
     pub machine: Counters,
-    /// Packets for other workers that were lost because the queue of their worker was full.
+    /// Packets and other messages for other workers that were lost because the queue of the receiving worker was full.
     pub queue_full: u64,
 }
 
-/// The totals of a worker, as of its last turn.
+/// The counters of a media thread, shared with the metrics and updated each time the thread wakes.
 pub type Totals = Arc<Mutex<ThreadCounters>>;
 
-/// A running media worker. Dropping it ends the thread after the queued commands have been handled.
+/// A running media worker. Dropping it ends the thread after the queued commands have been handled, and waits for its end.
 #[derive(Debug)]
 pub struct MediaThread {
     commands: Option<Sender<Command>>,
@@ -105,7 +106,7 @@ pub struct MediaThread {
 }
 
 impl MediaThread {
-    /// The worker's totals.
+    /// Returns the counters of the thread.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Arc::clone(&self.totals)
@@ -141,7 +142,7 @@ impl Drop for MediaThread {
     }
 }
 
-/// The parts of a media thread other than its machine.
+/// The parts of a media thread other than its state machine.
 #[derive(Debug)]
 pub struct ThreadSetup {
     /// Its name.
@@ -217,7 +218,7 @@ impl<F: FnOnce()> Drop for Watch<F> {
 /// a full queue means that the worker does not run any more. The end of 5,000 calls at once causes 20,000 commands.
 const MAX_ORDERS: usize = 65_536;
 
-/// The epoll key of the bell; sockets have their indexes as keys.
+/// The epoll key of the bell, which no socket has.
 const BELL: u64 = u64::MAX;
 
 /// Datagrams of one stream that are read before other sockets have their turn.
@@ -239,7 +240,7 @@ struct Thread<E, R> {
     waiting: Arc<AtomicUsize>,
     events: Backlog<R>,
     totals: Totals,
-    /// Sockets that epoll reported and that are not read empty.
+    /// The keys of sockets that epoll reported and that may still contain datagrams.
     ready: VecDeque<u64>,
     wake_interval: Duration,
     woken_at: Time,
@@ -259,7 +260,8 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
                     self.junction.bell.silence();
                     self.take_orders();
                     self.take_crossings();
-                    // Numbers of ports that orders have freed must not be used for datagrams of their old sockets.
+                    // Closes the sockets that the commands have freed, before any socket is read: datagrams of an old socket
+                    // must not be passed to a leg that uses the same port number now.
                     self.drain(&mut outbox);
                 } else if !self.outlets.set_ready(key, true) {
                     self.ready.push_back(key);
@@ -277,15 +279,15 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         Ok(())
     }
 
-    /// Does not wait for a reader: the next turn publishes later totals.
+    /// Updates the shared counters, unless a reader has locked them. In this case the next iteration updates them.
     fn publish_totals(&self) {
         if let Ok(mut totals) = self.totals.try_lock() {
             *totals = ThreadCounters { machine: self.engine.counters(), queue_full: self.junction.lost() };
         }
     }
 
-    /// Waits until the wake interval has passed since the thread woke last. Under load each wake-up then serves several packets;
-    /// a packet that arrives later than that is served at once.
+    /// Waits until the wake interval has passed since the thread last woke. Under load, each wake-up then handles several packets.
+    /// A packet that arrives after the interval is handled at once.
     fn pause(&self) {
         let left = (self.woken_at + self.wake_interval).since(self.clock.now());
         if !left.is_zero() && self.ready.is_empty() && self.open {
@@ -293,7 +295,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
     }
 
-    /// The time for which nothing is to be done unless something arrives.
+    /// The maximum time to wait for input; `None` for no limit.
     fn patience(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
@@ -328,7 +330,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
     }
 
-    /// Gives each socket that is ready one turn. Those that are not empty then stay in the list.
+    /// Reads each socket in the list once. Sockets that may contain more datagrams stay in the list.
     fn read_ready(&mut self, inbox: &mut Inbox) {
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { return };
@@ -343,9 +345,10 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     /// Reads a socket, at most [`TURN`] datagrams or one batch. Returns whether it is empty.
     fn read(&mut self, key: u64, inbox: &mut Inbox) -> bool {
         let Self { outlets, engine, clock, .. } = self;
-        // ICMP errors of datagrams that were sent earlier are reported here. Nothing depends on them: ICE consent and RTCP time-outs
-        // detect a peer that is gone. Datagrams may wait behind an error. A socket with more errors counts as empty, because an error
-        // can be permanent; epoll reports the next datagram or error again.
+        // Reading also reports ICMP errors of datagrams that were sent earlier. They are ignored, because consent checks and media
+        // timeouts detect a peer that is gone. Reading continues after an error, because datagrams may be queued behind it. After
+        // too many errors the socket counts as empty, because an error can be permanent. Epoll reports it again with the next
+        // datagram or error.
         for _ in 0..MAX_ERRORS {
             let result = match outlets.get(key) {
                 None => return true,
