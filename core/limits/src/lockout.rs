@@ -58,7 +58,7 @@ const MAX_SOURCES: usize = 4_096;
 const MAX_LOGINS: usize = 32;
 /// Maximum number of stored (source, login) pairs that have succeeded.
 const MAX_KNOWN: usize = 16_384;
-/// Attempts a second of a known login that [`Lockouts::admits`] admits during a lockout.
+/// Maximum number of attempts per second of a known login that [`Lockouts::admits`] admits during a lockout.
 const KNOWN_RATE: u32 = 10;
 /// Minimum time between two attempts of unknown logins that [`Lockouts::admits`] admits during a lockout.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 /// The bit that distinguishes the epoll keys of shared sockets from those of ports.
 const SHARED: u64 = 1 << 32;
 
-/// A socket that legs share, and the datagrams that wait to be sent from it.
+/// A socket that WebRTC legs share, and the datagrams to be sent from it.
 struct Shared {
     address: SocketAddr,
     socket: UdpSocket,

@@ -221,7 +221,7 @@ const MAX_ORDERS: usize = 65_536;
 /// The epoll key of the bell, which no socket has.
 const BELL: u64 = u64::MAX;
 
-/// Datagrams of one stream that are read before other sockets have their turn.
+/// Number of datagrams of one stream that are read before other sockets are read.
 const TURN: usize = 8;
 
 /// Number of errors of a socket in one turn after which the socket is not read until epoll reports it again.

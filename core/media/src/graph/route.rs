@@ -18,7 +18,7 @@ pub struct Route {
     pub stream: usize,
     /// The outgoing payload type, indexed by the incoming one.
     payloads: [u8; 128],
-    /// The stages by incoming payload type; none if all packets pass unchanged.
+    /// The stages by incoming payload type; empty if no payload is converted.
     stages: Vec<(u8, Box<dyn MediaStage>)>,
     /// The outgoing extension identifier, indexed by the incoming one. 0 stands for none.
     extensions: [u8; 256],

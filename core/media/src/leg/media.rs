@@ -227,7 +227,7 @@ impl Leg {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let telephone_event = stream.telephone_event().filter(|_| stream.negotiated.remote.direction.receives());
             let (Some((number, rate)), true) = (telephone_event, self.transport.rtp_path(index).is_some()) else {
-                // The remaining digits cannot be sent.
+                // The queued digits cannot be sent: no telephone-event is negotiated, or the peer does not receive.
                 stream.player.clear();
                 continue;
             };

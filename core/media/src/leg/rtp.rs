@@ -12,8 +12,8 @@ use core::time::Duration;
 use offhook_clock::Time;
 use std::net::IpAddr;
 
-/// The shortest interval between key frame requests by signaling: an INFO transaction is costly and is retransmitted
-/// itself.
+/// The shortest interval between key frame requests by signaling. It is longer than with RTCP, because an INFO
+/// transaction is costly and retransmits the request if it is lost.
 const LEAST_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The RTP transport of a leg.
@@ -100,7 +100,8 @@ impl RtpTransport {
         session.open_rtcp(arrival.component, arrival.from, packet, now)
     }
 
-    /// Whether the leg ends if an expected peer is silent. A peer whose description has no address is on hold.
+    /// Whether the leg ends if its peer is silent although it is expected to send. A peer whose description has no
+    /// address is on hold, and is not expected to send.
     pub(super) fn ends_by_silence(&self, silence: Silence) -> bool {
         self.is_connected && silence == Silence::EndsLeg && self.sessions.iter().any(RtpSession::is_reachable)
     }

@@ -61,7 +61,7 @@ pub(crate) const MAX_MISORDER: u16 = 1000;
 /// The largest difference between timestamp and clock; beyond it the source has restarted.
 const MAX_DRIFT: Duration = Duration::from_secs(3);
 
-/// The offsets that are added to the numbers of a source.
+/// The offsets that are added to the sequence numbers and timestamps of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mapping {
     source: StreamSource,
@@ -115,7 +115,7 @@ impl Mapping {
     }
 }
 
-/// The numbers of a packet in the outgoing stream.
+/// The sequence number and timestamp of a packet in the outgoing stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamPosition {
     /// Sequence number.
@@ -137,7 +137,8 @@ pub struct Rewriter {
 }
 
 impl Rewriter {
-    /// Starts at the given numbers, which must be unpredictable (RFC 3550 §5.1).
+    /// Creates a rewriter that starts at the given sequence number and timestamp, which must be unpredictable (RFC 3550
+    /// §5.1).
     #[must_use]
     pub const fn new(sequence: u16, timestamp: u32) -> Self {
         // Starts in the lower half of the range, so that the sequence number does not wrap soon. A receiver that misses
@@ -145,8 +146,8 @@ impl Rewriter {
         Self { mapping: None, newest: sequence & 0x7fff, timestamp, sent_at: None }
     }
 
-    /// Returns the numbers of a packet; `None` if it is older than the first mapped packet of its source, or out of
-    /// range.
+    /// Returns the sequence number and timestamp of a packet in the outgoing stream; `None` if it is older than the
+    /// first mapped packet of its source, or out of range.
     pub fn place(&mut self, incoming: &Incoming, now: Time) -> Option<StreamPosition> {
         let relation = self.mapping.as_ref().map_or(Relation::Begins, |mapping| mapping.relation(incoming, now));
         let switched = match relation {

@@ -5,8 +5,8 @@
 //!      └── certificate does not match, or an error ──▶ Failed
 //! ```
 //!
-//! `dimpl` and its cryptographic library take random numbers from the operating system. This is the only place in
-//! `core` where equal inputs give different octets; no decision depends on them.
+//! `dimpl` and its cryptographic library obtain random numbers from the operating system. This is the only place
+//! in `core` where equal inputs result in different octets. No decision depends on these octets.
 
 use crate::command::TransportFailure;
 use crate::identity::{DtlsIdentity, has_fingerprint};

@@ -1,4 +1,4 @@
-//! The sockets of legs that use RTP; a leg is found by the port at which a datagram arrives.
+//! Sockets of the legs that use RTP: binds and closes them, and finds the leg of a datagram by its destination port.
 
 use super::ports::{Owner, Port};
 use super::{Output, Worker};
@@ -19,7 +19,8 @@ impl Worker {
         self.ports.find(address).map_or(Local::Shared(address), Local::Port)
     }
 
-    /// Whether a leg can have these addresses: there are some, they differ, and no other leg has one of them.
+    /// Whether a leg can use these addresses: the list is not empty, the addresses differ, and no other leg uses one of
+    /// them.
     pub(super) fn are_free(&self, sections: &[LocalRtp]) -> bool {
         let addresses: BTreeSet<SocketAddr> = sections.iter().flat_map(|local| [local.rtp, local.rtcp]).collect();
         !sections.is_empty()

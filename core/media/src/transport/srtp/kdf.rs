@@ -15,7 +15,7 @@ pub(super) enum Label {
     RtcpSalt = 5,
 }
 
-/// A master key that is not an AES key of 128 or 256 bits, or a salt of the wrong length.
+/// The error for a master key that is not an AES key of 128 or 256 bits, or for a salt of the wrong length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadKeyLength;
 
