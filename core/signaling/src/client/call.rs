@@ -1,4 +1,4 @@
-//! State machine of one call in the client.
+//! State machine of one call in the client (the SDK in a web page).
 //!
 //! ```text
 //! outgoing: NEW ─dial─> PENDING ─> TRYING ─> (RING | RING_MEDIA | SESSION_PROGRESS)* ─> ESTABLISHED <─> HOLD ─> FINISH
@@ -9,8 +9,8 @@
 //!           Capturing, Negotiating, Connected ─failed, hung up, call or session ended─> Closed
 //! ```
 //!
-//! As in the stock SDK, the status reported by the relay becomes the status of the call and the name of the event without
-//! a check of the transition. The effect of a hangup depends on the status.
+//! As in the stock SDK, a status reported by the relay becomes the status of the call and the name of the emitted
+//! event; the transition is not checked. The effect of a hangup depends on the status.
 
 use super::{Status, direct};
 use crate::message::{Answer, CallId, CallMessage, ClientMessage, DtmfType, Json, TransferStatus};
@@ -56,7 +56,7 @@ pub struct LocalDescription {
     pub has_audio: bool,
     /// The browser sends or receives video.
     pub has_video: bool,
-    /// Devices and tracks.
+    /// A description of the local devices and tracks.
     pub local_media_info: Option<Json>,
     /// Values set by the application.
     pub details: Details,
@@ -93,7 +93,7 @@ pub enum Input {
     MediaFailed(String),
     /// The local description is created and set.
     Described(Box<LocalDescription>),
-    /// `setRemoteSDP` for this call.
+    /// The relay sent `setRemoteSDP` for this call.
     RemoteSdp(String),
     /// The relay reported a status.
     Status {
@@ -163,7 +163,7 @@ pub enum Output {
     Send(ClientMessage),
     /// Remove the call from the session.
     Forget {
-        /// The `call` message was sent, but the relay has not responded yet, so the session must hang up when it does.
+        /// The `call` message was sent, but the relay has not responded yet. The session sends `hangup` when it does.
         unanswered: bool,
     },
     /// Emit the event with the name of this status.
@@ -303,7 +303,7 @@ impl ClientCall {
             Input::MediaFailed(exception) => self.media_failed(exception),
             Input::Described(description) => self.described(*description),
             Input::RemoteSdp(sdp) => self.remote_sdp(sdp),
-            // Only the first terminal status counts; the session removes the call with it.
+            // A call that has ended ignores further statuses.
             Input::Status { .. } if self.status.is_terminal() => self.ignored += 1,
             Input::Status { status, info, end_reason } => {
                 self.server_info = info.or_else(|| self.server_info.take());
@@ -314,13 +314,13 @@ impl ClientCall {
             Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
             Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
             Input::FarHold(held) => self.outputs.push_back(Output::EmitFarHold(held)),
-            // Without the connection to the relay there are no tracks to send.
+            // The direct connection sends the tracks of the connection to the relay, so that connection must exist.
             Input::Direct(_) if self.media != Media::Connected => self.ignored += 1,
             Input::Direct(input) => self.direct(input),
         }
     }
 
-    /// Does nothing: a call has no timers, the relay supervises all waits.
+    /// Does nothing: a call has no timers, because the relay limits the duration of every wait.
     pub const fn handle_timeout(&mut self, _now: Time) {}
 
     /// Returns the next action.
@@ -380,12 +380,12 @@ impl ClientCall {
         }
     }
 
-    /// Before the relay reports a status, the call fails locally; afterwards, the relay ends it.
+    /// Ends the call: locally before the relay has reported a status, else by a request to the relay.
     fn hang_up(&mut self) {
         match self.status {
             Status::New => self.fail(false),
             Status::Pending => {
-                // The relay only responds if `call` was sent.
+                // `call` was sent only if media are connected. Without it, the relay sends no response.
                 let called = self.media == Media::Connected && !self.is_incoming();
                 self.close_media();
                 self.fail(called);
@@ -410,7 +410,8 @@ impl ClientCall {
         self.direct(direct::Input::Closed);
         match self.media {
             Media::Negotiating | Media::Connected => self.outputs.push_back(Output::CloseMedia),
-            // The pending request is abandoned; it may stay pending for as long as a permission prompt is open.
+            // The request for microphone and camera is abandoned, because it stays pending while the permission prompt
+            // is open.
             Media::Capturing => self.outputs.push_back(Output::ReleaseMedia),
             Media::None | Media::Closed => {}
         }
@@ -435,13 +436,13 @@ impl ClientCall {
         }
     }
 
-    /// A call without media fails at once, and the relay ends it for the other participant, too.
+    /// Ends a call whose media failed: it fails locally, and the relay ends it for the other participant.
     fn media_failed(&mut self, exception: String) {
         if matches!(self.media, Media::None | Media::Closed) {
             self.ignored += 1;
             return;
         }
-        // A request that failed captured nothing.
+        // If capturing failed, there are no tracks to release.
         if self.media == Media::Capturing {
             self.media = Media::Closed;
         }
@@ -502,7 +503,8 @@ impl ClientCall {
         self.outputs.push_back(Output::Emit(status));
     }
 
-    /// Releases microphone and camera. As in the stock SDK, the application gets no event and the status is unchanged.
+    /// Releases microphone and camera, and removes the call. As in the stock SDK, no event is emitted and the status is
+    /// unchanged.
     fn session_lost(&mut self) {
         self.close_media();
         self.outputs.push_back(Output::Forget { unanswered: false });

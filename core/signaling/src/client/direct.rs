@@ -7,8 +7,8 @@
 //!   └──── end, failed, call ended ────────────────┴──────────────────┘
 //! ```
 //!
-//! Media are exchanged through the relay until both browsers are connected, and again if the direct connection is lost, so
-//! the call never waits for this machine. The relay numbers the attempts.
+//! Media are exchanged through the relay until both browsers are connected, and again if the direct connection is lost.
+//! A call is therefore never delayed by this machine. The relay assigns a number to each attempt.
 
 use crate::message::{CallId, ClientMessage, DirectMessage as Message, DirectStep, Json};
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// An input of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A step of the relay or of the other browser.
+    /// The relay sent a step: its own, or one that it forwards from the other browser.
     Received {
         /// The number of the attempt.
         attempt: u32,
@@ -51,7 +51,8 @@ pub enum Output {
     Add(Json),
     /// Select the connection for media.
     Switch {
-        /// Play media of the direct connection and send nothing to the relay; if `false`, vice versa.
+        /// `true`: play the media of the direct connection and stop sending to the relay. `false`: play the media from
+        /// the relay and send to it again.
         direct: bool,
     },
     /// Close the second connection.

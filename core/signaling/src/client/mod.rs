@@ -1,4 +1,5 @@
-//! Client half of the protocol: the state machines [`session`] and [`call`] of the web page.
+//! Client half of the signaling protocol: the state machines of the SDK in a web page for a [`session`], a [`call`] and
+//! its media without the relay ([`direct`]).
 //!
 //! The shell parses frames into [`ReceivedMessage`], passes them to the session, and passes [`session::Output::ToCall`] to the
 //! call. Messages of a call are sent through the session, which drops them if the socket is closed.

@@ -1,12 +1,13 @@
-//! State machine of a client session: one socket to the relay.
+//! State machine of a session in the client (the SDK in a web page). A session ends with its WebSocket.
 //!
 //! ```text
 //!            opened              getUserData             registered
 //!  PENDING ─────────> CONNECTED ────────────> ESTABLISHED ─────────> REGISTERED
-//!     │ timeout: socket closed    (a repeated message sets the status and emits the event again)
-//!     │
-//!  any ── socket error, missed pings ──> FAILED         the subsequent close is ignored
-//!  any ── socket closed ───────────────> DISCONNECTED
+//!     │                           (a repeated message sets the status and emits the event again)
+//!     └ connect timeout ────────────> FAILED
+//!
+//!  any ── socket error, silence ────> FAILED            the subsequent close is ignored
+//!  any ── socket closed ────────────> DISCONNECTED
 //! ```
 //!
 //! The session routes messages to calls. A call is removed with its first terminal status, so later ones are not delivered.
@@ -94,7 +95,7 @@ pub enum Input {
     Received {
         /// The message.
         message: ReceivedMessage,
-        /// The application has a handler for incoming calls. Without one, incoming calls are dropped.
+        /// The application has a handler for incoming calls. Without one, incoming calls are ignored.
         listening: bool,
     },
     /// A message to send. It is dropped if the socket is not open.
@@ -150,7 +151,7 @@ pub enum Output {
     },
 }
 
-/// Events of a session that are not a status. The application gets the object of the message.
+/// An event of a session that is not a status. The application receives the object in the message's `data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// `fail`.
@@ -185,7 +186,8 @@ pub struct Session {
     silent_probes: u32,
     login: Option<String>,
     calls: CallIds,
-    /// Calls hung up before the relay responded. The relay's first message about such a call is answered with `hangup`.
+    /// Calls hung up before the relay responded. The relay's first status of such a call is answered with `hangup`,
+    /// unless the status is terminal.
     given_up: CallIds,
     /// Offers received before their `notifyIncomingCall`, in order of arrival.
     early_offers: Vec<(CallId, String)>,

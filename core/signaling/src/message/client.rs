@@ -75,11 +75,11 @@ pub enum ClientMessage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ConnectionMessage {
-    /// Selects the application; `defaultApp` by default.
+    /// Selects the application. The SDK sends `defaultApp` unless the web page sets another one.
     pub app_key: String,
     /// Media providers of the browser; `["WebRTC", …]`.
     pub media_providers: Vec<String>,
-    /// Requests that the session survives the loss of the socket.
+    /// Requests that the client session survives the loss of the socket.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub keep_alive: Option<bool>,
     /// The token of an earlier `getUserData`, in place of credentials.
@@ -98,7 +98,7 @@ pub struct ConnectionMessage {
     /// User-agent client hints.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub client_info: Option<Json>,
-    /// The SIP account, or the login only if the relay switches the calls.
+    /// The SIP account. If the relay routes the calls itself, it contains only the login.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub sip: SipOptions,
     /// The extension announcement; absent from the stock SDK.

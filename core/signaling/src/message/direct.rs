@@ -6,7 +6,7 @@ use super::{CallId, Json};
 /// and `Candidate` unchanged to the other browser of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectMessage {
-    /// The call, with the identifier that the browser of this message uses.
+    /// The call, by its identifier in the browser that sends or receives this message.
     pub call_id: CallId,
     /// The number of the attempt, assigned by the relay. Steps of other attempts are ignored.
     pub attempt: u32,
@@ -29,7 +29,7 @@ pub enum DirectStep {
     Up,
     /// From the relay: both connections are established. The browser plays the direct media and stops sending to the relay.
     Switch,
-    /// The attempt failed or ended: the browser returns to the relay and closes the second connection.
+    /// The attempt failed or ended: the browser exchanges media through the relay and closes the second connection.
     End,
 }
 

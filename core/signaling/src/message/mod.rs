@@ -1,4 +1,4 @@
-//! Message types in both directions. The wire format is `{"message": name, "data": [ … ]}`.
+//! Signaling messages in both directions. The wire format is `{"message": name, "data": [ … ]}`.
 //!
 //! Values that are forwarded unchanged, such as `custom`, are [`Json`]: unparsed text.
 

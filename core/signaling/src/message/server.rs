@@ -14,7 +14,7 @@ pub enum ServerMessage {
     UserData(Box<UserData>),
     /// The login is registered and can be called.
     Registered,
-    /// `setRemoteSDP`: the only session description that the browser gets for a call.
+    /// `setRemoteSDP`: the only session description that the relay sends to the browser for a call.
     RemoteSdp {
         /// The call.
         call_id: CallId,
@@ -25,7 +25,7 @@ pub enum ServerMessage {
     IncomingCall(Box<CallObject>),
     /// `notifyTryingResponse`, `ring`, `hold`, `talk` or `finish`, depending on the status.
     CallStatus(Box<CallObject>),
-    /// `busy`: precedes the `finish` of a busy callee; the stock SDK ignores it.
+    /// `busy`: sent before `finish` if the callee is busy; the stock SDK ignores it.
     Busy(Box<CallObject>),
     /// `notifyTransferEvent`: progress of a transfer.
     Transfer {
@@ -34,7 +34,7 @@ pub enum ServerMessage {
         /// The status of the transfer.
         status: TransferStatus,
     },
-    /// `fail`: an error for the session's WARN event; no call changes its status.
+    /// `fail`: an error, which the SDK emits as the session's WARN event. It does not change the status of a call.
     Fail {
         /// The API method that failed, e.g. `CallStatusEvent`.
         api_method: String,
@@ -102,7 +102,7 @@ pub struct CallObject {
     pub call_id: CallId,
     /// The status of the call.
     pub status: CallStatus,
-    /// The call is incoming, from the point of view of the browser that receives the message.
+    /// The browser that receives the message is the callee.
     pub incoming: bool,
     /// The caller.
     pub caller: String,

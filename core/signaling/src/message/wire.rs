@@ -1,4 +1,5 @@
-//! JSON serialization and parsing of messages. The parser is lenient.
+//! JSON serialization and parsing of messages. The parser ignores unknown fields, and accepts numbers for some text
+//! fields.
 
 use super::{
     Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DataStatus, DirectMessage,

@@ -1,4 +1,4 @@
-//! Server half of the protocol: one [`Connection`] state machine per WebSocket.
+//! Server half of the signaling protocol: one [`Connection`] state machine per WebSocket.
 //!
 //! ```text
 //!             connection            accepted
@@ -7,7 +7,8 @@
 //!     └────────────────────────┴─────────────────┴──────> Closed
 //! ```
 //!
-//! The call model only receives messages that are well-formed, in order and within limits. All others are answered here.
+//! The call model receives only messages that are well-formed, expected in the current state, and within the limits.
+//! All others, and keep-alives, are handled here.
 
 use crate::message::{ClientMessage, ServerMessage};
 use core::time::Duration;
@@ -33,9 +34,10 @@ pub struct Limits {
     pub message_burst: u32,
 }
 
-/// Malformed or unexpected messages after which a socket is closed.
+/// Maximum number of malformed or unexpected messages. The next one closes the socket.
 const MAX_FAULTS: u32 = 20;
-/// Rate limit of log messages as a multiple of that of other messages. They come in bursts and cost little.
+/// Rate limit of `pushLogs` messages, as a multiple of that of other messages. Web pages send them in bursts, and the
+/// relay handles them at little cost.
 const LOG_LINES_PER_MESSAGE: u32 = 10;
 
 /// WebSocket close codes (RFC 6455 §7.4.1).
@@ -207,7 +209,7 @@ impl Connection {
             (State::Open { .. } | State::Admitting, ClientMessage::Connection(_)) => {
                 self.fault("a second `connection` message: one socket is one session");
             }
-            // Log messages before the session is accepted are dropped without an error.
+            // `pushLogs` messages that are received before the session is accepted are dropped without an error.
             (State::Greeting { .. } | State::Admitting, ClientMessage::PushLogs { .. }) => {}
             (State::Greeting { .. } | State::Admitting, message) => {
                 self.fault(&format!("`{}` before the session is accepted: wait for `getUserData`", message.name()));
@@ -217,7 +219,8 @@ impl Connection {
     }
 
     fn fault(&mut self, info: &str) {
-        // The echoed text is limited, so that a browser that does not read its socket does not use up memory.
+        // The text can repeat parts of the message. It is truncated, because it uses memory until the browser reads its
+        // socket.
         let info = info.chars().take(200).collect();
         self.faults += 1;
         if self.faults > MAX_FAULTS {
