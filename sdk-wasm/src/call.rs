@@ -57,7 +57,8 @@ impl Driver {
         })
     }
 
-    /// Handles one input and performs all resulting outputs. A refused input is logged.
+    /// Handles one input and performs all resulting outputs. If the input is refused, the error is passed to
+    /// `CallPage::fault`.
     pub(crate) fn act(&self, input: Input) {
         if let Err(error) = self.try_act(input) {
             self.fault(&error);
@@ -149,7 +150,7 @@ impl Driver {
         }
     }
 
-    /// Awaits `result` and handles it as an input. `page` is kept until then.
+    /// Awaits `result` and handles it as an input. `page` is not dropped until then.
     fn spawn(&self, result: impl Future<Output = Option<Input>> + 'static) {
         let Some(this) = self.this.upgrade() else { return };
         self.awaited.set(self.awaited.get() + 1);

@@ -1,4 +1,5 @@
-//! Driver of direct media: a second peer connection to the other browser that sends the tracks of the first.
+//! Driver of direct media: a second peer connection, to the other browser of the call, which sends the same tracks as
+//! the connection to the relay.
 
 use crate::browser::peer::{Peer, PeerEvent};
 use crate::browser::types::{MediaStream, MediaStreamTrack};

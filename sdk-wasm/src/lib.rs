@@ -1,4 +1,4 @@
-//! The softphone SDK for the browser: drives the state machines of `offhook_signaling::client` with WebSocket and
+//! The softphone SDK for the browser: connects the state machines of `offhook_signaling::client` to WebSocket and
 //! `RTCPeerConnection`.
 //!
 //! [`session::SessionHandle`] and [`call::CallHandle`] are handles for the TypeScript part (`npm/src`), which implements the public API:

@@ -1,4 +1,5 @@
-//! The interface of the TypeScript part that the drivers call. Its methods catch exceptions of the application's handlers.
+//! Methods of the TypeScript part (`npm/src`) that the drivers call. They catch exceptions of the application's
+//! handlers.
 
 use js_sys::{Object, Promise};
 use wasm_bindgen::JsValue;
@@ -68,7 +69,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn play(this: &CallPage, stream: &MediaStream);
 
-    /// Called when media are moved to `connection`: plays `stream`.
+    /// Called when media are switched to `connection`, which is the direct one if `direct` is true: plays `stream`.
     #[wasm_bindgen(method)]
     pub(crate) fn moved(this: &CallPage, direct: bool, connection: &RtcPeerConnection, stream: &JsValue);
 

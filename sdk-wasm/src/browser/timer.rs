@@ -27,14 +27,14 @@ struct Armed {
 }
 
 impl Timer {
-    /// Calls `callback` at the time `at`. An earlier deadline is replaced.
+    /// Calls `callback` at the time `at`. The previous deadline is replaced; `None` clears it.
     pub(crate) fn arm(&self, at: Option<Time>, callback: impl FnMut() + 'static) {
         if self.armed.borrow().as_ref().map(|armed| armed.at) == at {
             return;
         }
         self.disarm();
         let (Some(at), Some(window)) = (at, web_sys::window()) else { return };
-        // Rounded up, because nothing would be due if the timer fired early.
+        // Rounded up, because the state machine would not be due yet if the timer fired early.
         let millis = i32::try_from(at.since(now()).as_millis() + 1).unwrap_or(i32::MAX);
         let callback: Closure<dyn FnMut()> = Closure::new(callback);
         let function = callback.as_ref().unchecked_ref();
