@@ -1,5 +1,5 @@
-//! Authentication and authorization of requests: a bearer token (RFC 6750), or the same token as the password of HTTP Basic
-//! authentication (RFC 7617) with its name as the user.
+//! Authentication and authorization of REST API requests: a bearer token (RFC 6750), or the same token as the password
+//! of HTTP Basic authentication (RFC 7617) with its name as the user.
 
 use super::ApiState;
 use super::cors::is_compatible;
@@ -25,7 +25,7 @@ enum Presented {
     Basic { user: String, password: String },
 }
 
-/// Identifies the token of each request; requests without one are answered with 401.
+/// Identifies the token of each request. A request without a valid token is answered with 401.
 pub(super) async fn authenticate(State(api): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     match api.identify(&request) {
         Ok(grant) => {
@@ -36,7 +36,7 @@ pub(super) async fn authenticate(State(api): State<Arc<ApiState>>, mut request: 
     }
 }
 
-/// Requires a scope; requests with a lower one are answered with 403.
+/// Requires a scope. A request whose token has a lower scope is answered with 403.
 pub(super) async fn require(
     State((api, needed)): State<(Arc<ApiState>, Scope)>,
     request: Request,
@@ -59,7 +59,7 @@ pub(super) async fn require(
     }
 }
 
-/// The number of lines for one statement is limited by the formatter of the log.
+/// Logs a rejected request. The log formatter limits the rate of these lines (`telemetry::limit`).
 fn log_refusal(token: &str, source: Option<IpAddr>, reason: &'static str) {
     let source = source.map(tracing::field::display);
     tracing::warn!(token, address = source, reason, "API request refused");
@@ -98,7 +98,7 @@ impl ApiState {
     fn refuse_wrong_token(&self, request: &Request, name: &str) -> Problem {
         self.counters.wrong_token.fetch_add(1, Ordering::Relaxed);
         let source = self.source(request);
-        // Other text from the network is not logged.
+        // A name that is not configured is arbitrary text from the network, and is not logged.
         let name = if self.tokens.has_name(name) { name } else { "" };
         log_refusal(name, source, "wrong token");
         if let Some(source) = source {
@@ -122,8 +122,9 @@ impl ApiState {
     }
 }
 
-/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page does not need to have the
-/// password of HTTP Basic authentication: the browser adds it to the requests of all pages after the user has entered it once.
+/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page need not know the
+/// password of HTTP Basic authentication: after the user has entered it once, the browser adds it to the requests of
+/// all pages.
 fn is_of_foreign_page(request: &Request, allowed: Option<&HeaderValue>) -> bool {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else { return false };

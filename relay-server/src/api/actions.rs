@@ -31,9 +31,9 @@ pub(super) struct ParticipantRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HangUpRequest {
-    /// The participant that leaves; by default the caller.
+    /// The participant that leaves; by default the first one that is not being alerted, usually the caller.
     participant: Option<String>,
-    /// Not implemented.
+    /// Not implemented: a request with a reason is answered with 501.
     #[schema(value_type = Option<String>)]
     reason: Option<serde::de::IgnoredAny>,
 }
@@ -78,7 +78,7 @@ pub(super) struct TransferRequest {
     other_participant: Option<String>,
 }
 
-/// A request for an action: the call, its state, and the token.
+/// The parts of a request for an action: the state of the API, the permission of the token, and the call.
 type Acting = (State<Arc<ApiState>>, Extension<Grant>, CallPath);
 
 /// Puts the other participant on hold.
@@ -268,7 +268,7 @@ fn at(call: &CallEntry, name: &str) -> Result<CallRef, Problem> {
     Ok(reference(call, participant))
 }
 
-/// Returns the participant that ends the whole call by leaving: the first one that is not only being alerted.
+/// Returns the participant whose hang-up ends the whole call: the first one that is not being alerted.
 fn first(call: &CallEntry) -> Result<CallRef, Problem> {
     let found = call.snapshot.participants.iter().find(|participant| participant.progress != LegProgress::Alerting);
     let found = found.ok_or_else(|| Problem::new(ProblemCode::UnknownParticipant, "the call has no participant"))?;

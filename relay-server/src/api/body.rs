@@ -1,4 +1,4 @@
-//! Bodies and queries of requests.
+//! Extraction of bodies, path parameters and query parameters from REST API requests.
 
 use super::ApiState;
 use super::problem::{Problem, ProblemCode};
@@ -35,7 +35,7 @@ async fn receive(request: Request, limit: usize) -> Result<Bytes, Problem> {
         _ => to_bytes(body, limit).await.ok(),
     };
     let octets = octets.ok_or_else(|| {
-        // The client may still be sending, and would otherwise lose the response.
+        // The client may still be sending the body. Without a lingering close, it could lose the response.
         parts.extensions.get::<Lingering>().into_iter().for_each(Lingering::on);
         Problem::new(ProblemCode::BodyTooLarge, format!("the body is longer than [api] body_size, {limit} octets"))
     })?;
@@ -46,8 +46,9 @@ async fn receive(request: Request, limit: usize) -> Result<Bytes, Problem> {
     Ok(octets)
 }
 
-/// The fields of a request of the compatible API as text. Numbers and booleans may be strings or not; other values, null among them,
-/// are ignored. A query has no fields, so that no link or image of another site can control calls with the credentials of a browser.
+/// The fields of a request of the compatible API as text. Numbers and booleans may also be written as strings; other
+/// JSON values, such as null, are ignored. Fields in a query are not read, so that no link or image of another site can
+/// control calls with the credentials of a browser.
 #[derive(Debug, Default)]
 pub(super) struct Fields(BTreeMap<String, String>);
 
@@ -75,7 +76,7 @@ impl Fields {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Returns these fields only.
+    /// Returns a copy that contains only the fields in `names`.
     pub(super) fn only(&self, names: &[&str]) -> Self {
         let known = |name: &&str| Some(((*name).to_owned(), self.0.get(*name)?.clone()));
         Self(names.iter().filter_map(known).collect())

@@ -1,4 +1,5 @@
-//! The bridge to the signaling plane. At most [`PENDING`] requests wait for it at a time; the time limit of the API applies to them.
+//! Passes requests of the REST API to the signaling plane. At most [`PENDING`] requests wait for the plane at a time,
+//! and the time limit of the API includes the wait.
 
 use super::problem::{Problem, ProblemCode};
 use crate::signaling_plane::{PlaneInput, PlaneRequest, RelayView};

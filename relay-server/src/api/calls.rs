@@ -93,7 +93,7 @@ pub(super) struct PlaceRequest {
     /// The identifier of the call in that session.
     call_id: Option<String>,
     callee: String,
-    /// The offer of the caller's page.
+    /// The SDP offer of the caller's browser.
     sdp: Option<String>,
     /// The caller's display name.
     visible_name: Option<String>,
@@ -145,7 +145,7 @@ pub(super) async fn place(
     let location = HeaderValue::from_str(&format!("/api/v1/calls/{id}"));
     let mut response = match api.directory.call(at.call) {
         Some(call) => json_response(&CallJson::from(&*call))?,
-        // It has failed already.
+        // The call has failed already, so that only its identifier is known.
         None => json_response(&serde_json::json!({ "id": id }))?,
     };
     *response.status_mut() = StatusCode::CREATED;

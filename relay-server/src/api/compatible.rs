@@ -1,7 +1,7 @@
 //! `/rest-api`: the REST API of the Flashphoner server, as far as it concerns calls and connections.
 //!
-//! It presents the calls of the model as that server does: one object for each browser in a call, with the identifier that the call
-//! has in its session. A call without browsers has one object, with the identifier of its first participant.
+//! It represents calls as that server does: one object for each browser in a call, with the identifier of the call in
+//! the browser's session. A call without browsers has one object, with the identifier of its first participant.
 
 use super::actions::parse_digits;
 use super::body::Fields;
@@ -17,7 +17,7 @@ use offhook_b2bua::relay::SessionSnapshot;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The name of the default application there.
+/// The name of that server's default application. All calls and connections of the relay belong to it.
 const APPLICATION: &str = "defaultApp";
 /// Maximum number of connections in a response.
 const MAX_CONNECTIONS: usize = 500;
@@ -83,13 +83,13 @@ pub(super) async fn send_dtmf(State(api): State<Arc<ApiState>>, fields: Fields) 
     Ok(StatusCode::OK.into_response())
 }
 
-/// The relay cannot play files yet.
+/// Rejects a request to play a file, which the relay does not support yet.
 pub(super) async fn inject_sound(State(api): State<Arc<ApiState>>, fields: Fields) -> Result<Response, Problem> {
     api.one_call(&fields)?;
     Err(Problem::new(ProblemCode::Unsupported, "the relay cannot play files yet"))
 }
 
-/// The relay cannot place calls without a browser yet.
+/// Rejects a request to place a call without a browser, which the relay does not support yet.
 pub(super) async fn start_call(State(api): State<Arc<ApiState>>, fields: Fields) -> Result<Response, Problem> {
     let call_id = fields.get("callId").unwrap_or_default();
     if api.call_objects().iter().any(|call| call.call_id == call_id) {
@@ -106,7 +106,7 @@ pub(super) async fn find_connections(State(api): State<Arc<ApiState>>, fields: F
     found(&api.connections(fields).await?, ProblemCode::UnknownSession)
 }
 
-/// The relay cannot end client sessions by a request yet.
+/// Rejects a request to end a client session, which the relay does not support yet.
 pub(super) async fn terminate_connection(
     State(api): State<Arc<ApiState>>,
     fields: Fields,
@@ -127,7 +127,7 @@ impl ApiState {
         self.directory.calls().iter().flat_map(|call| objects(call)).collect()
     }
 
-    /// Returns the calls that match all fields; fields that a call of this relay does not have match none.
+    /// Returns the calls that match all fields. A field that calls of this relay do not have matches no call.
     fn matching_calls(&self, fields: &Fields) -> Vec<CallObjectJson> {
         let is = |name: &str, value: &str| fields.get(name).is_none_or(|wanted| wanted == value);
         let has_rtmp = fields.get("rtmpUrl").is_some_and(|url| !url.is_empty());

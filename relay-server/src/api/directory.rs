@@ -1,7 +1,8 @@
-//! The directory of calls: a read-only view of the calls of the model, by its events.
+//! The directory of calls: a copy of the calls of the call model, updated by its events, for readers on other threads.
 //!
-//! Every event replaces the entry of its call by the state of the model at that time, and the entry of a call that the model no longer
-//! has is removed. The directory thus has at most as many entries as the model has calls, and agrees with it after any error.
+//! Every event replaces the entry of its call by the current state of the call, or removes the entry if the model no
+//! longer has the call. The directory therefore lists no more calls than the model, and an entry that is wrong after an
+//! error is corrected by the next event of its call.
 
 use offhook_b2bua::call::{CallEvent, CallKey, CallSnapshot};
 use offhook_b2bua::record::CallRecord;
@@ -27,13 +28,14 @@ pub struct CallDirectory {
 #[derive(Debug, Default)]
 struct Entries {
     calls: BTreeMap<CallKey, Arc<CallEntry>>,
-    /// The last entries of calls that the model no longer has and whose end is not reported yet, because of late statistics.
+    /// The last entries of calls that the model no longer has, but whose end it has not reported yet because it waits
+    /// for the statistics of their media.
     ending: BTreeMap<CallKey, Arc<CallEntry>>,
 }
 
 impl CallDirectory {
-    /// Replaces the entry of a call after an event; `snapshot` is its state, none if it has ended. Returns the new entry, or the last
-    /// one of a call that has ended.
+    /// Replaces the entry of a call after an event; `snapshot` is the state of the call, `None` if it has ended.
+    /// Returns the new entry, or the last one of a call that has ended.
     pub fn update(
         &self,
         event: &CallEvent,

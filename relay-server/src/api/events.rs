@@ -142,7 +142,7 @@ fn frames(
         let is_stopping = api.feed.has_stopped();
         notice("end", if is_stopping { "the relay is shutting down" } else { "the client is too slow" })
     });
-    // The first frame is sent at once, so that the client receives the header section.
+    // The first frame is sent immediately, so that the client receives the header section of the response.
     let start = stream::once(core::future::ready(Event::default().comment("events of calls")));
     let frames = start.chain(stream::iter(gap)).chain(frames).chain(end);
     frames.map(move |frame| {
@@ -155,7 +155,8 @@ fn notice(name: &'static str, reason: &str) -> Event {
     Event::default().event(name).data(json!({ "reason": reason }).to_string())
 }
 
-/// The frame of an event. Its identifier contains the start of the relay, because numbers begin again with it.
+/// Returns the frame of an event. Its identifier contains the start time of the relay, because the numbers of events
+/// begin with 1 after each start.
 fn frame(event: &FeedEvent, run: u64) -> Event {
     let CallChange { name, participant, reason, sip_status, digit, detail } = event.change;
     let json = EventJson {
@@ -169,13 +170,14 @@ fn frame(event: &FeedEvent, run: u64) -> Event {
         detail,
         call: event.entry.as_deref().map(CallJson::from),
     };
-    // Strings and numbers can always be written.
+    // Serialization cannot fail: all keys of the JSON objects are text.
     let data = serde_json::to_string(&json).unwrap_or_default();
     Event::default().id(format!("{run}-{}", event.number)).event(name).data(data)
 }
 
 impl ApiState {
-    /// Returns the number of the event with this identifier; one that does not exist for an event of another run.
+    /// Returns the number of the event with this identifier. For an event before a restart of the relay, it is a number
+    /// that no event has, so that the client is informed of a gap.
     fn event_number(&self, id: &str) -> u64 {
         let number = id.split_once('-').filter(|(run, _)| *run == self.started_at.as_millis().to_string());
         number.and_then(|(_, number)| number.parse().ok()).unwrap_or(u64::MAX - 1)

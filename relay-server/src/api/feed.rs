@@ -75,7 +75,7 @@ impl CallChange {
         Self { name, participant, reason: None, sip_status: None, digit: None, detail: None }
     }
 
-    /// Translates an event of the model; none for events that change nothing or repeat others.
+    /// Converts an event of the call model. Returns `None` for events that change nothing or repeat others.
     #[must_use]
     pub fn of(event: &CallEvent) -> Option<Self> {
         Some(match event {
@@ -118,7 +118,7 @@ impl CallChange {
                 ..Self::new("left", Some(*leg))
             },
             CallEvent::Ended { reason } => Self { reason: Some(reason.name()), ..Self::new("ended", None) },
-            // Repetitions, steps, and reports in a regular interval.
+            // Repeated states, intermediate steps and periodic reports.
             CallEvent::QualityReported { .. }
             | CallEvent::RemoteHoldChanged { .. }
             | CallEvent::StateRepeated { .. }
@@ -146,11 +146,11 @@ struct FeedState {
 /// A subscription to the feed.
 #[derive(Debug)]
 pub struct FeedSubscription {
-    /// The events since the requested one that are kept.
+    /// The events after the requested one that are still stored.
     pub missed: Vec<Arc<FeedEvent>>,
-    /// Events since the requested one are lost.
+    /// Events after the requested one are lost.
     pub has_gap: bool,
-    /// Further events. It ends if the subscriber is too slow, and at shutdown.
+    /// The receiver of further events. It ends if the subscriber is too slow, and at shutdown.
     pub events: mpsc::Receiver<Arc<FeedEvent>>,
 }
 
@@ -168,7 +168,8 @@ impl EventFeed {
         state.subscribers.retain(|subscriber| subscriber.try_send(Arc::clone(&event)).is_ok());
     }
 
-    /// Subscribes to the events after `last`, or to new ones only. Returns none if there are too many subscribers.
+    /// Subscribes to the events after `last`, or to new ones only. Returns `None` if there are too many subscribers, or
+    /// after [`Self::stop`].
     #[must_use]
     pub fn subscribe(&self, last: Option<u64>) -> Option<FeedSubscription> {
         let mut state = self.lock();
@@ -181,7 +182,7 @@ impl EventFeed {
         let last = last.unwrap_or(state.last);
         let oldest = state.kept.front().map_or(state.last + 1, |event| event.number);
         let missed = state.kept.iter().filter(|event| event.number > last).map(Arc::clone).collect();
-        // A number that does not exist yet is of another run of the relay.
+        // A number above that of the last event belongs to an event before a restart of the relay.
         Some(FeedSubscription { missed, has_gap: last > state.last || last + 1 < oldest, events })
     }
 

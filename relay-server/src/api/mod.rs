@@ -1,6 +1,6 @@
 //! REST API for the application's backend.
 //!
-//! HTTP code contains no call logic: it translates requests to the commands and views of the call model.
+//! The HTTP code contains no call logic: it converts requests to commands and views of the call model.
 //!
 //! ```text
 //!  request ─> time limit ─> token (401) ─> scope (403) ─> handler ─┬─> PlaneBridge ─> CallCommand, or a view of the relay machine

@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Pagination of the lists in the REST API.
 
 use super::body::Parameters;
 use super::problem::Problem;
@@ -38,7 +38,7 @@ impl PageRequest {
         (self.limit, self.after)
     }
 
-    /// Selects the page of a list, whose items are translated.
+    /// Selects the requested page of a list, and converts its items with `translate`.
     pub(super) fn select<I, T>(
         self,
         items: impl IntoIterator<Item = I>,

@@ -22,7 +22,7 @@ pub(super) enum ProblemCode {
     MethodNotAllowed,
     /// The body is longer than the limit.
     BodyTooLarge,
-    /// The body is not JSON by its content type.
+    /// The content type of the body is not JSON.
     UnsupportedMediaType,
     /// The body is not JSON.
     MalformedJson,
@@ -36,7 +36,7 @@ pub(super) enum ProblemCode {
     UnknownCall,
     /// The call has no such participant.
     UnknownParticipant,
-    /// The name of a participant applies to several.
+    /// The name of a participant matches several of them.
     AmbiguousParticipant,
     /// There is no such client session.
     UnknownSession,
@@ -50,9 +50,9 @@ pub(super) enum ProblemCode {
     NotEstablished,
     /// The relay cannot do this yet.
     NotImplemented,
-    /// The relay cannot do this yet; the compatible API has no other status for it.
+    /// The relay cannot do this yet. The compatible API answers such a request with 500 instead of 501.
     Unsupported,
-    /// A result of the call model that does not belong to the request.
+    /// An error in the relay, for example a response that could not be serialized.
     InternalError,
     /// The relay is shutting down.
     ShuttingDown,
@@ -136,7 +136,7 @@ impl Problem {
     }
 }
 
-/// The problem of a command that the call model did not accept.
+/// The problem detail for a command that the call model did not accept.
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         let code = match error {
@@ -158,7 +158,7 @@ impl IntoResponse for Problem {
         let (status, code, title) = self.code.parts();
         let kind = format!("urn:offhook:problem:{code}");
         let body = ProblemJson { kind, title, status: status.as_u16(), code, detail: &self.detail };
-        // Strings and a number can always be written.
+        // Serialization cannot fail: the body contains only strings and a number.
         let body = serde_json::to_string(&body).unwrap_or_default();
         let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
         let mut response = (status, headers, body).into_response();

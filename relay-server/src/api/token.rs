@@ -161,7 +161,7 @@ pub fn token_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The permission that a request has by its token.
+/// The permission that a token grants to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The name of the token.
