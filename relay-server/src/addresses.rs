@@ -69,7 +69,8 @@ pub fn listen(
         if let Some(open) = plain.iter().chain(&tls).find(|address| !address.ip().is_loopback()) {
             return Err(refused("listen", &open.to_string()));
         }
-        // Discovered media addresses are allowed: media requires an ICE password that only a logged-in client has.
+        // Only configured media addresses must be loopback. Discovered ones need not be, because media packets are
+        // accepted only with the ICE password of a logged-in client.
         let named = settings.media_address.iter().chain(&settings.media_public_address);
         if let Some(open) = named.into_iter().find(|ip| !ip.is_loopback()) {
             return Err(refused("media", &open.to_string()));
@@ -108,7 +109,8 @@ pub fn media(settings: &Settings, discovered: &[IpAddr]) -> Vec<IpAddr> {
     if settings.media_address.is_empty() { discovered.to_vec() } else { settings.media_address.clone() }
 }
 
-/// Returns the ICE candidates of a worker: its public addresses first, then those that its sockets are bound to.
+/// Returns the addresses of a worker's ICE candidates: the public addresses first, then those that its sockets are
+/// bound to.
 #[must_use]
 pub fn advertised(public: &[IpAddr], bound: &[SocketAddr]) -> Vec<SocketAddr> {
     let port = bound.first().map_or(0, SocketAddr::port);

@@ -169,7 +169,7 @@ fn print_token(name: &str, scope: Scope) -> io::Result<()> {
 
 /// Prints H(A1), which replaces the password when a digest is computed (RFC 7616 §3.4.2).
 fn print_sip_hash(user: &str, domain: &str, algorithm: &str) -> io::Result<()> {
-    // Validates the arguments before the password prompt.
+    // The arguments are validated before the password prompt.
     sip_hash(user, domain, algorithm, "").map_err(io::Error::other)?;
     let hash = sip_hash(user, domain, algorithm, &read_password()?).map_err(io::Error::other)?;
     writeln!(io::stdout(), "{hash}")
@@ -263,7 +263,7 @@ fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
     let result = runtime.block_on(serve(&settings, arguments.demo()));
     runtime.shutdown_timeout(core::time::Duration::from_millis(500));
     if let Err(error) = result {
-        // Through the log thread, because a write to standard error may block.
+        // Written by the log thread, because a write to standard error may block.
         log.print(&format!("offhook-relay: {error}"));
         return Ok(ExitCode::FAILURE);
     }
@@ -279,7 +279,7 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
         tracing::warn!(?demo, "any login is accepted without a password");
     }
     let mut server = RunningRelay::start(settings, demo).await?;
-    // On a separate thread: standard output that is closed or not read must not prevent the relay from accepting calls.
+    // Written on a separate thread, so that the relay accepts calls even if standard output is closed or not read.
     let lines = announcement(&server);
     tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
@@ -306,14 +306,14 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     Ok(())
 }
 
-/// One line for each bound address, then `ready`.
+/// Returns one line for each bound address and for a generated API token, then `ready`.
 fn announcement(server: &RunningRelay) -> String {
     let plain = server.plain.iter().map(|address| format!("listening http://{address}/\n"));
     let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
     let media = server.media.iter().map(|address| format!("media udp {address}\n"));
     let sip = server.sip.iter().map(|listening| format!("sip {listening}\n"));
     let api = server.api.addresses.iter().map(|address| format!("api http://{address}/api/v1\n"));
-    // Printed, because it is stored nowhere: it is valid until the relay ends.
+    // The token is printed because it is not stored. It is valid until the relay ends.
     let token = server.api.token.iter().map(|token| format!("api-token {}\n", token.reveal()));
     plain.chain(tls).chain(media).chain(sip).chain(api).chain(token).chain(["ready\n".to_owned()]).collect()
 }

@@ -91,10 +91,10 @@ pub fn reserved_pairs(limit: u64, requested: usize, workers: &[RtpWorker]) -> us
     pairs.min(requested)
 }
 
-/// Descriptors available for connections.
+/// Returns the number of descriptors that are available for accepted connections.
 const fn available(limit: u64, rtp_sockets: u64) -> u64 {
     let rest = limit.saturating_sub(OWN);
-    // If there are too few for both, half of them are reserved for media.
+    // If there are too few for media and connections, half of them are reserved for media.
     let media = if rtp_sockets < rest / 2 { rtp_sockets } else { rest / 2 };
     rest - media
 }

@@ -1,31 +1,34 @@
-//! Returns the memory of calls that have ended to the system.
+//! Returns freed memory to the operating system after calls have ended.
 //!
-//! The allocator of glibc keeps freed memory for later allocations, in as many arenas as there are threads, and returns by itself
-//! only what lies at the end of an arena. One long-lived allocation there keeps the memory of a busy hour for good.
+//! The allocator of glibc keeps freed memory for later allocations, in as many arenas as there are threads, and returns
+//! only memory at the end of an arena to the system. One long-lived allocation there prevents the return of all free
+//! memory before it.
 
 use crate::signaling_plane::Gauges;
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Time between two looks at the number of calls.
+/// Interval between checks of the number of calls.
 const PERIOD: Duration = Duration::from_secs(10);
-/// Number of periods in which memory is returned after calls have ended: SIP transactions keep theirs for 32 s (RFC 3261 §17).
+/// Number of consecutive periods in which memory is returned after calls have ended. One is not enough, because SIP
+/// transactions use memory for up to 32 s (RFC 3261 §17).
 const ROUNDS: u8 = 5;
-/// Number of calls below which their memory is not worth the work.
+/// Minimum number of calls after which memory is returned. The memory of fewer calls does not justify the work.
 const FEW: usize = 50;
 
 /// Decides when memory is returned.
 #[derive(Debug, Default)]
 struct Trimmer {
-    /// The most calls since memory was returned.
+    /// The maximum number of calls since the last return of memory began.
     most: usize,
-    /// For how many more periods it is.
+    /// The number of further periods in which memory is returned.
     rounds: u8,
 }
 
 impl Trimmer {
-    /// Whether memory should be returned now, while there are `calls`: after half of the calls have ended.
+    /// Returns whether memory should be returned in this period. `calls` is the current number of calls. The return
+    /// begins when half of the calls have ended.
     const fn is_due(&mut self, calls: usize) -> bool {
         if calls > self.most {
             self.most = calls;
@@ -40,7 +43,7 @@ impl Trimmer {
     }
 }
 
-/// Returns memory after calls have ended, as long as the relay runs.
+/// Checks the number of calls in every period, and returns memory after calls have ended.
 pub(crate) async fn return_memory(gauges: Arc<Gauges>) {
     let mut trimmer = Trimmer::default();
     let mut period = tokio::time::interval(PERIOD);
@@ -61,7 +64,7 @@ fn trim() {
     tracing::debug!(is_returned, "free memory returned to the system");
 }
 
-/// Other allocators return memory by themselves.
+/// Does nothing, because other allocators return memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 const fn trim() {}
 
@@ -91,7 +94,7 @@ mod tests {
             let status = std::fs::read_to_string("/proc/self/statm").unwrap();
             status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
         };
-        // Each below the size from which the allocator maps memory by itself.
+        // Each block is smaller than the size from which the allocator uses a separate memory mapping.
         let blocks: Vec<Vec<u8>> = (0..4_000).map(|_| vec![1; 16_384]).collect();
         let stays = vec![1_u8; 16_384];
         let before = resident();

@@ -25,7 +25,7 @@ pub struct AccountSettings {
     pub password_file: Option<PathBuf>,
     /// The registrar; none: the domain of `uri`.
     pub registrar: Option<SipUri>,
-    /// Whether to register.
+    /// Whether the relay registers the account at the registrar.
     pub register: bool,
     /// Interval until the registration is retried after the first rejection.
     pub retry_interval: Duration,
@@ -147,7 +147,7 @@ pub(super) const CALLED_NUMBER_SOURCES: [(&str, CalledNumberSource); 3] = [
     ("to", CalledNumberSource::To),
 ];
 
-/// A password that is redacted in `Debug` output.
+/// Wraps a password, so that it is redacted in `Debug` output.
 pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
@@ -198,7 +198,8 @@ fn transport(given: &Given) -> Result<Option<Transport>, String> {
     ])
 }
 
-/// Addresses and networks. A network of all addresses is rejected, because every call would then belong to the account.
+/// Parses `sources`. A network that contains all addresses is rejected, because every call would then belong to the
+/// account.
 fn sources(given: &Given) -> Result<Vec<Subnet>, String> {
     let sources = given.networks()?;
     match sources.iter().find(|network| network.prefix() == 0) {

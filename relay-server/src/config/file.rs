@@ -1,4 +1,4 @@
-//! The TOML configuration file. Every error contains the line.
+//! The TOML configuration file. Every error contains the number of the line.
 
 use super::options::{self, OPTIONS};
 use super::value::{Given, closest};

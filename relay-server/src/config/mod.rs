@@ -57,7 +57,7 @@ pub struct Settings {
     pub page_security_policy: String,
     /// Addresses that the media sockets are bound to; empty: all discovered ones.
     pub media_address: Vec<IpAddr>,
-    /// Addresses by which browsers reach these, if they differ.
+    /// Addresses by which browsers reach the media sockets, if these differ from the bound ones.
     pub media_public_address: Vec<IpAddr>,
     /// Whether two browsers may exchange their media without the relay.
     pub media_direct: bool,
@@ -67,7 +67,7 @@ pub struct Settings {
     pub media_workers: u16,
     /// The shortest time between two wake-ups of a media thread.
     pub media_wake_interval: Duration,
-    /// After how long without packets and consent a leg is dead.
+    /// Time without packets and without ICE consent after which a leg fails.
     pub media_timeout: Duration,
     /// Time limit for ICE and DTLS.
     pub media_connect_timeout: Duration,
@@ -77,13 +77,13 @@ pub struct Settings {
     pub ring_timeout: Duration,
     /// Handling of a second call.
     pub call_waiting: CallWaiting,
-    /// Status for the caller of a busy user.
+    /// Status that the caller of a busy user receives.
     pub busy_status: BusyStatus,
     /// Codecs in order of preference; empty: all, in the caller's order.
     pub codecs: Vec<String>,
     /// Maximum number of calls of one client session.
     pub max_calls_per_session: usize,
-    /// Time for which a client session outlives its WebSocket.
+    /// Time for which a client session is kept after the loss of its WebSocket.
     pub keep_alive_for: Duration,
     /// Whether client sessions without a login are accepted.
     pub anonymous: bool,
@@ -91,9 +91,9 @@ pub struct Settings {
     pub max_sessions_per_login: usize,
     /// Maximum length of a text frame, in octets.
     pub frame_size: usize,
-    /// Messages a second of one client, on average.
+    /// Maximum number of messages per second from one client, on average.
     pub message_rate: u32,
-    /// Messages of one client at once.
+    /// Maximum number of messages from one client in a burst.
     pub message_burst: u32,
     /// Maximum number of connections of all addresses together.
     pub connections: usize,
@@ -186,7 +186,7 @@ impl std::error::Error for ConfigError {}
 
 /// Reads file, environment and flags, in this order.
 ///
-/// `environment` are all variables of the process, `flags` are `section.option` and value.
+/// `environment` contains all variables of the process, `flags` contains pairs of `section.option` and value.
 ///
 /// # Errors
 /// The first option that does not exist or has an invalid value, with its location.
@@ -215,7 +215,7 @@ pub fn load(
     Ok(settings)
 }
 
-/// Reads the text of a configuration file only; `name` is used in errors.
+/// Parses the text of a configuration file, without environment and flags. `name` is the name of the file in errors.
 ///
 /// # Errors
 /// The first option that does not exist or has an invalid value, with its line.

@@ -33,7 +33,7 @@ macro_rules! set {
     };
 }
 
-/// An option of `[sip.trunk]`, which has the options of an account.
+/// Creates an option of `[sip.trunk]`, which has the options of an account.
 macro_rules! trunk {
     ($name:literal) => {
         option("sip", concat!("trunk.", $name), |settings, given| {
@@ -157,10 +157,10 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("api", "request_timeout", set!(api.request_timeout = given => given.some_duration()?)),
 ];
 
-/// Half of what an audio packet carries.
+/// Maximum of `media.wake_interval`: half of the 20 ms of audio that a packet usually contains.
 const MAX_WAKE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.
+/// Encoding names (RFC 3551 and the codecs' own payload formats) that `calls.codecs` accepts.
 const CODECS: &[&str] = &[
     "opus",
     "PCMU",
@@ -187,7 +187,7 @@ const CODECS: &[&str] = &[
     "AV1X",
 ];
 
-/// Codec names. Unknown names are rejected, because they would leave calls without a codec.
+/// Parses codec names. Unknown names are rejected, because they would leave calls without a codec.
 fn codecs(given: &Given) -> Result<Vec<String>, String> {
     let names = given.words();
     for name in &names {
@@ -287,8 +287,8 @@ fn set_account(settings: &mut Settings, login: &str, given: &Given) -> Result<()
 /// Maximum length of a login, in octets.
 const LOGIN_LENGTH: usize = 128;
 
-/// Rejects logins that could not log in or be called: a callee address is truncated at these characters, and its scheme is removed
-/// before it is looked up.
+/// Rejects logins that could not be used to log in or could not be called. Before a callee address is looked up, its
+/// scheme is removed, and it is truncated at the characters that are rejected here.
 pub(super) fn login_name(login: &str) -> Result<(), String> {
     if login.is_empty() {
         return Err("the login is empty".to_owned());

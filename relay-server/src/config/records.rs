@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The location of the database of call detail records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DatabaseLocation {
-    /// In the state directory; none with `--demo`, or if that cannot be used.
+    /// A file in the state directory. There is no database with `--demo`, or if the file cannot be opened.
     #[default]
     Default,
     /// There is no database.
@@ -23,7 +23,7 @@ pub struct RecordSettings {
     pub sqlite: DatabaseLocation,
     /// The file of JSON lines.
     pub json_lines: Option<PathBuf>,
-    /// Time for which the database keeps a record; none: for ever.
+    /// Time for which the database keeps a record; `None`: for ever.
     pub retention: Option<Duration>,
 }
 
@@ -45,7 +45,7 @@ const fn days(days: u64) -> Option<Duration> {
     if days == 0 { None } else { Some(Duration::from_secs(days * 86_400)) }
 }
 
-/// The lines of `offhook-relay check`.
+/// Returns the lines of `[records]` for `offhook-relay check`.
 pub(super) fn explain(settings: &RecordSettings) -> [(&'static str, String); 3] {
     let sqlite = match &settings.sqlite {
         DatabaseLocation::Default => "records.sqlite in the state directory (none with --demo)".to_owned(),

@@ -48,9 +48,9 @@ pub enum Verify {
 pub struct SipSettings {
     /// Listening addresses; `None`: the default addresses, if an option requires SIP.
     pub listen: Option<Vec<SipAddress>>,
-    /// Addresses by which peers reach these, if they differ.
+    /// Addresses by which peers reach the listening sockets, if these differ from the bound ones.
     pub public_address: Vec<IpAddr>,
-    /// A host name by which peers reach these, from the same option.
+    /// A host name by which peers reach the listening sockets; it is set by the same option.
     pub public_name: Option<String>,
     /// Networks whose peers receive the addresses of the sockets instead of the public ones.
     pub local_networks: Vec<Subnet>,
@@ -96,7 +96,7 @@ pub struct SipSettings {
     pub idle_timeout: Duration,
     /// Time after which a connection that a peer opened is closed without an accepted registration or call.
     pub unused_timeout: Duration,
-    /// Messages a second of one peer, on average.
+    /// Maximum number of messages per second from one peer, on average.
     pub message_rate: u32,
     /// Maximum number of messages that are queued for a peer.
     pub send_queue: usize,
@@ -110,7 +110,7 @@ pub struct SipSettings {
     pub accounts: BTreeMap<LoginName, AccountSettings>,
     /// The account that all logins share.
     pub trunk: AccountSettings,
-    /// The number or name of a login at the trunk's server.
+    /// The user part of the address that a login has at the trunk's server: a number or name.
     pub trunk_numbers: BTreeMap<LoginName, String>,
     /// The number format of the trunk's server.
     pub trunk_numbering: Numbering,
@@ -255,7 +255,7 @@ pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A list of addresses like `udp:0.0.0.0:5060`.
+/// Parses a list of addresses like `udp:0.0.0.0:5060`.
 pub(super) fn listen(given: &Given) -> Result<Vec<SipAddress>, String> {
     let parse = |text: &String| {
         let wrong = || {
@@ -273,7 +273,7 @@ pub(super) fn listen(given: &Given) -> Result<Vec<SipAddress>, String> {
     given.words().iter().map(parse).collect()
 }
 
-/// Hosts, each with a port or without, or an asterisk.
+/// Parses `servers`: hosts, each with or without a port, or an asterisk.
 pub(super) fn servers(given: &Given) -> Result<Servers, String> {
     let words = given.words();
     if words.iter().any(|word| word == "*") {
@@ -286,7 +286,8 @@ pub(super) fn servers(given: &Given) -> Result<Servers, String> {
     Ok(Servers::Listed(words.iter().map(|word| listed_server(word)).collect::<Result<_, _>>()?))
 }
 
-/// `example.org`, `example.org:443`, `192.0.2.7`, `2001:db8::7`, `[2001:db8::7]:443`.
+/// Parses a host with or without a port: `example.org`, `example.org:443`, `192.0.2.7`, `2001:db8::7`,
+/// `[2001:db8::7]:443`.
 fn listed_server(word: &str) -> Result<ListedServer, String> {
     let wrong = || {
         format!(
@@ -309,7 +310,7 @@ fn listed_server(word: &str) -> Result<ListedServer, String> {
     Ok(ListedServer { host, port: uri.port() })
 }
 
-/// A host name, or empty.
+/// Parses a SIP domain: a host name, an IP address or empty text.
 pub(super) fn domain(given: &Given) -> Result<String, String> {
     let text = given.one()?;
     if text.is_empty() || is_host_name(text) || text.parse::<IpAddr>().is_ok() {
@@ -318,7 +319,7 @@ pub(super) fn domain(given: &Given) -> Result<String, String> {
     Err(format!("`{text}` is not a domain: use a name like `phones.example.org`"))
 }
 
-/// DNS servers; the default port is 53.
+/// Parses the addresses of DNS servers; the default port is 53.
 pub(super) fn dns(given: &Given) -> Result<Vec<SocketAddr>, String> {
     let parse = |text: &String| {
         let whole = text.parse::<SocketAddr>().ok();
@@ -337,7 +338,7 @@ pub(super) fn redirects(given: &Given) -> Result<Redirects, String> {
     given.choice(&[("domain", Redirects::Domain), ("all", Redirects::All), ("off", Redirects::Off)])
 }
 
-/// A prefix of digits, or empty.
+/// Parses a prefix that contains only digits and may be empty.
 pub(super) fn digits(given: &Given) -> Result<String, String> {
     let text = given.one()?;
     if text.bytes().all(|octet| octet.is_ascii_digit()) {
@@ -346,7 +347,7 @@ pub(super) fn digits(given: &Given) -> Result<String, String> {
     Err(format!("`{text}` contains other characters than digits: use a form like `49`, without `+`"))
 }
 
-/// Patterns of numbers, `+4930*`.
+/// Parses patterns of numbers like `+4930*`.
 pub(super) fn patterns(given: &Given) -> Result<Vec<Pattern>, String> {
     let parse = |text: &String| {
         Pattern::parse(text).ok_or_else(|| {
@@ -378,7 +379,8 @@ pub(super) fn latching(given: &Given) -> Result<Latching, String> {
     ])
 }
 
-/// At most one address of each family, because a media section of a session description contains one.
+/// Parses at most one IPv4 and one IPv6 address, because a media section of a session description contains only one
+/// address.
 pub(super) fn one_of_each_family(given: &Given) -> Result<Vec<IpAddr>, String> {
     let addresses = given.named_ip_addresses()?;
     let of = |wanted: bool| addresses.iter().filter(|address| address.is_ipv6() == wanted).count();
@@ -388,7 +390,7 @@ pub(super) fn one_of_each_family(given: &Given) -> Result<Vec<IpAddr>, String> {
     Ok(addresses)
 }
 
-/// Addresses, at most one of each family, or a host name, or both.
+/// Parses `public_address`: a host name, at most one address of each family, or both.
 pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(), String> {
     let (addresses, names): (Vec<String>, Vec<String>) =
         given.words().into_iter().partition(|word| word.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
@@ -407,7 +409,7 @@ pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(
     Ok(())
 }
 
-/// 0 or at least 90 s (RFC 4028 §4).
+/// Parses a session interval: 0, or at least 90 s (RFC 4028 §4).
 pub(super) fn session_interval(given: &Given) -> Result<Duration, String> {
     let interval = given.duration()?;
     if !interval.is_zero() && interval < Duration::from_secs(90) {
@@ -451,7 +453,7 @@ fn verifier(text: &str) -> Result<Verifier, String> {
     Ok(Verifier::Ha1 { hash: *hash, digits: Secret::new(digits.to_ascii_lowercase()) })
 }
 
-/// Hash functions of digest authentication, with the number of their digits.
+/// Hash functions of digest authentication: name, function, and number of hexadecimal digits of a hash.
 pub const HASHES: [(&str, Hash, usize); 3] =
     [("md5", Hash::Md5, 32), ("sha-256", Hash::Sha256, 64), ("sha-512-256", Hash::Sha512_256, 64)];
 

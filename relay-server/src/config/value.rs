@@ -23,7 +23,7 @@ impl Given {
         }
     }
 
-    /// The values of a list; one value is a list of one.
+    /// The values of a list. Text is split at commas, and empty values are ignored.
     fn many(&self) -> Vec<&str> {
         let values: Vec<&str> = match self {
             Self::Text(text) => text.split(',').collect(),
@@ -46,7 +46,7 @@ impl Given {
             "h" => 3_600_000,
             _ => return Err(wrong()),
         };
-        // The limit of a year prevents overflow when deadlines are computed.
+        // Durations are limited to a year, so that the computation of deadlines does not overflow.
         let most = 366 * 24 * 3_600_000;
         let total = number.checked_mul(millis).filter(|total| *total <= most);
         total.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is longer than a year"))
@@ -110,7 +110,7 @@ impl Given {
         self.many().into_iter().map(parse).collect()
     }
 
-    /// IP addresses that a packet can be sent to.
+    /// IP addresses without the unspecified ones (`0.0.0.0`, `::`), to which packets cannot be sent.
     pub(super) fn named_ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let addresses = self.ip_addresses()?;
         match addresses.iter().find(|address| address.is_unspecified()) {

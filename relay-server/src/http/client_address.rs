@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// The header that trusted proxies write. Only one of them is used, because a proxy forwards the other one as the client sent it.
+/// The header that trusted proxies write. Only the configured one is used, because a proxy forwards the other one as
+/// the client sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyHeader {
     /// `X-Forwarded-For`, which nginx, `HAProxy`, Traefik and Caddy write.

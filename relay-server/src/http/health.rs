@@ -70,8 +70,9 @@ fn refuse_foreign(path: &str) -> Response {
     (StatusCode::FORBIDDEN, why).into_response()
 }
 
-/// Whether a request comes from this machine, and not through a proxy or from a page of another origin. The counters show how the
-/// relay judged the packets of a source, which must not be visible to that source.
+/// Returns whether a request comes from this machine, without a proxy, and with a host name of this machine (a foreign
+/// one indicates DNS rebinding). Other clients must not see the counters, because they show whether packets of a source
+/// were accepted.
 fn is_local(request: &Request) -> bool {
     let is_loopback = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.to_canonical().is_loopback());
     let is_forwarded = FORWARDING.iter().any(|name| request.headers().contains_key(*name));
@@ -81,7 +82,7 @@ fn is_local(request: &Request) -> bool {
 /// Header fields that proxies add.
 const FORWARDING: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
-/// The status of the health check, from the age of the signaling plane's last turn.
+/// Returns the status of the health check. `age` is the time since the signaling plane's last turn.
 fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {
     match (is_stopping, age > STUCK_AFTER) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
@@ -113,7 +114,7 @@ fn signaling(relay: &RelayCounters) -> Value {
 /// The totals of a media worker.
 fn media(worker: &Totals) -> Value {
     let ThreadCounters { machine, queue_full } = *worker.lock().unwrap_or_else(PoisonError::into_inner);
-    // Complete by construction: a new counter does not compile here until it is shown.
+    // The pattern names every field, so that a new counter does not compile until it is shown here.
     let Counters { rx_datagrams, tx_datagrams, rx_rtp, tx_rtp, rx_rtcp, tx_rtcp, stun_checks, legs_connected, dropped } =
         machine;
     json!({

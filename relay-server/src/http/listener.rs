@@ -23,10 +23,10 @@ use tower_service::Service as _;
 /// Pause after a failed accept (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Limit of the header section of a request, in octets. Browsers with many cookies send 8 kB.
+/// Maximum length of the header section of a request, in octets. Browsers with many cookies send 8 kB.
 const HEADERS: usize = 32_768;
 
-/// Connections beyond the limits that are answered nevertheless: see [`Serving::overload`].
+/// Maximum number of connections beyond the limits that are still answered, see [`Serving::overload`].
 const OVERLOAD_PLACES: usize = 64;
 const OVERLOAD_PLACES_PER_NETWORK: usize = 8;
 /// Time limit of such a connection for its TLS handshake, and for its request.
@@ -130,7 +130,8 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
                 continue;
             }
         };
-        // A rejected connection is closed immediately. In the kernel's queue, it would look to the client like a relay that hangs.
+        // A rejected connection is closed immediately. If it stayed in the kernel's accept queue, the client would wait
+        // without a response.
         let Some((place, service)) = serving.admit(remote.ip()) else { continue };
         let lingering = Lingering::default();
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));

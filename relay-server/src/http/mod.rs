@@ -1,4 +1,5 @@
-//! HTTP server: the phone page, `/healthz`, and upgrades to WebSocket.
+//! HTTP and HTTPS server: the phone page, `/healthz`, `/metrics`, upgrades to WebSocket, and the listeners of the REST
+//! API.
 
 mod client_address;
 mod health;

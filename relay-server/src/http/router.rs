@@ -87,7 +87,7 @@ pub fn overload_router(app: Arc<App>) -> Router {
     observed().fallback(refusal).with_state(app)
 }
 
-/// The routes that are served even if there are too many connections.
+/// The routes that are also served on connections beyond the limits.
 fn observed() -> Router<Arc<App>> {
     Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics))
 }

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 /// Bounds of the time until the caller is informed of alerting, in seconds (RFC 6076 calls it session request delay).
 const ALERTING: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Bounds of the time until the answer, in seconds: a user takes some seconds, `ring_timeout` is a minute.
+/// Bounds of the time until the answer, in seconds. Users answer after some seconds; the default `ring_timeout` is a
+/// minute.
 const SETUP: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0];
 /// Bounds of the duration of answered calls, in seconds.
 const DURATION: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0];

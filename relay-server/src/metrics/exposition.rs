@@ -36,7 +36,7 @@ impl Format {
     }
 }
 
-/// Suffixes of names that OpenMetrics repeats as unit.
+/// Suffixes of metric names that are repeated as the unit in OpenMetrics.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
 /// A text with metrics.
@@ -112,7 +112,7 @@ impl Family<'_> {
         let label = label.map(|(label, value)| format!("{label}=\"{value}\""));
         let separate = label.as_ref().map(|label| format!("{label},")).unwrap_or_default();
         for (bound, count) in histogram.cumulative() {
-            // Always with a decimal point, as OpenMetrics requires of `le`.
+            // The bound has a decimal point, as OpenMetrics requires for `le`.
             let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| format!("{bound:?}"));
             let _ = writeln!(self.text, "{name}_bucket{{{separate}le=\"{bound}\"}} {count}");
         }

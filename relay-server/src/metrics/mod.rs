@@ -1,7 +1,7 @@
 //! Metrics of all planes in the Prometheus text format and in OpenMetrics.
 //!
-//! The values are those that the machines and planes count anyway; this module only writes them. The `prometheus-client` crate
-//! is not used: it would hold a second copy of each counter, and it writes OpenMetrics only.
+//! The state machines and planes count the values for other purposes, too; this module only writes them. The
+//! `prometheus-client` crate is not used: it would hold a second copy of each counter, and it writes OpenMetrics only.
 
 mod calls;
 mod exposition;

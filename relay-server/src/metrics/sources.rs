@@ -1,5 +1,5 @@
-//! The values of the planes as metrics. Complete by construction: counters are destructured, so that a new one does not compile
-//! here until it is written.
+//! The values of the planes as metrics. Structures of counters are destructured field by field, so that a new counter
+//! does not compile until it is written here.
 
 use super::exposition::Exposition;
 use crate::api::ApiCounters;
