@@ -60,7 +60,7 @@ impl StreamMetrics {
             self.received.observe(stream.jitter.as_secs_f64(), received.lost, received.packets + received.lost);
         }
         let Some(peer) = stream.peer else { return };
-        // A negative number of losses means duplicates.
+        // The number of losses is negative if the peer received duplicates.
         self.sent.observe(peer.jitter.as_secs_f64(), u64::try_from(peer.lost).unwrap_or(0), stream.sent_packets);
         if let Some(round_trip) = peer.round_trip {
             self.round_trip.observe(round_trip.as_secs_f64());

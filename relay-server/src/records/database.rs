@@ -1,4 +1,4 @@
-//! Records in an SQLite database.
+//! Store of call detail records in an SQLite database.
 //!
 //! The database uses a write-ahead log, and each batch is one transaction that is on disk when it ends (`synchronous = FULL`). Other
 //! programs can read it at any time.
@@ -15,7 +15,8 @@ use std::time::SystemTime;
 
 /// The version of the schema.
 const SCHEMA: u16 = 2;
-/// Each statement list changes the schema from its index to the next version, which is `PRAGMA user_version`.
+/// The element at index n changes the schema from version n to version n + 1. `PRAGMA user_version` contains the
+/// version.
 pub(super) const MIGRATIONS: [&str; SCHEMA as usize] = [
     "
     CREATE TABLE calls (
@@ -46,7 +47,7 @@ pub(super) const MIGRATIONS: [&str; SCHEMA as usize] = [
     "ALTER TABLE calls ADD COLUMN legs TEXT NOT NULL DEFAULT '[]';",
 ];
 
-/// Rows that are removed in one transaction, so that records are not delayed.
+/// Maximum number of rows that are removed in one transaction, which limits its duration.
 const REMOVED_AT_ONCE: usize = 5_000;
 /// Time to wait for another program that locks the database.
 const BUSY: Duration = Duration::from_secs(2);
@@ -63,7 +64,7 @@ pub(super) const COLUMNS: &str = "id, uid, call, scheme, caller, dialed, caller_
 #[derive(Debug)]
 pub struct RecordDatabase {
     path: PathBuf,
-    /// Time for which records are kept; none: for ever.
+    /// Time for which records are kept; `None`: for ever.
     retention: Option<Duration>,
     connection: Option<Connection>,
 }
@@ -122,7 +123,7 @@ impl RecordStore for RecordDatabase {
     }
 
     fn write(&mut self, records: &[CallDetailRecord]) -> Result<(), StoreError> {
-        // After a failure the file is opened again: it may have been replaced.
+        // After a failure, the file is opened again, because it may have been replaced.
         self.insert(records).inspect_err(|_| self.connection = None)
     }
 
@@ -145,7 +146,7 @@ impl RecordStore for RecordDatabase {
     }
 }
 
-/// The default path: `records.sqlite` in the state directory, where the self-signed certificate is, too.
+/// Returns the default path: `records.sqlite` in the state directory, which also contains the self-signed certificate.
 #[must_use]
 pub(super) fn default_path(state_directory: &Path) -> PathBuf {
     state_directory.join("records.sqlite")
@@ -163,8 +164,9 @@ fn open(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
     Ok(connection)
 }
 
-/// Creates the file, readable by its owner only, because records contain names and numbers. SQLite gives its other files the same
-/// mode. A file that exists is not opened: closing it would release the locks of all connections of this process (POSIX).
+/// Creates the file, readable by its owner only, because records contain names and numbers. SQLite gives its other
+/// files the same mode. A file that exists is not opened, because closing it would release the POSIX locks that other
+/// connections of this process hold.
 fn create(path: &Path) -> io::Result<()> {
     if path.exists() {
         return Ok(());

@@ -48,7 +48,7 @@ pub struct CallDetailRecord {
     pub ended_at: Time,
     /// The end reason, as in the log.
     pub end_reason: String,
-    /// The SIP status that corresponds to the end: of the SIP peer, else of the reason.
+    /// The SIP status of the end: the one received from the SIP peer, else the one that corresponds to the end reason.
     pub sip_status: Option<u16>,
     /// The media of each leg that was connected to the relay.
     pub legs: Vec<LegDetail>,
@@ -127,7 +127,7 @@ pub struct RecordJson<'a> {
     caller_kind: &'a str,
     /// The callee that answered.
     callee: Option<&'a RouteDetail>,
-    /// The callees that were alerted before the answer.
+    /// The callees to which the call was routed before it was answered.
     routes: &'a [RouteDetail],
     /// The codecs in use when the call was answered.
     codecs: &'a [String],
@@ -151,7 +151,7 @@ pub struct RecordJson<'a> {
     legs: &'a [LegDetail],
 }
 
-/// A time without the part below a millisecond, so that a record is the same after it was stored.
+/// Truncates a time to milliseconds, so that a record does not change when it is stored and read.
 fn in_millis(time: Time) -> Time {
     let millis = u64::try_from(time.since(Time::EPOCH).as_millis()).unwrap_or(u64::MAX);
     Time::EPOCH + Duration::from_millis(millis)

@@ -1,4 +1,4 @@
-//! Records as JSON lines: one JSON object in each line of a file.
+//! Store of call detail records as JSON lines: one JSON object in each line of a file.
 
 use super::detail::CallDetailRecord;
 use super::writer::{RecordStore, StoreError};
@@ -30,7 +30,7 @@ impl JsonLines {
         let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
         match written {
             Ok(()) => self.file = Some(file),
-            // The batch is written again: no part of it may stay.
+            // The whole batch is written again later, so a part that was written is removed.
             Err(_) => file.set_len(length)?,
         }
         written
@@ -39,7 +39,7 @@ impl JsonLines {
     /// Opens the file, readable by its owner only, because records contain names and numbers.
     fn open(&self) -> io::Result<File> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
-        // The process that wrote it before may have ended within a line.
+        // The process that last wrote the file may have ended in the middle of a line.
         if file.metadata()?.len() > 0 {
             file.seek(SeekFrom::End(-1))?;
             let mut last = [0];

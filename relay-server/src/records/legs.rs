@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LegDetail {
-    /// `caller`, `callee` (that answered) or `other`.
+    /// `caller`, `callee` (the one that answered) or `other`.
     pub role: String,
     /// Its streams, in the order of the description.
     pub streams: Vec<StreamDetail>,
@@ -39,9 +39,9 @@ pub struct DirectionDetail {
     pub octets: u64,
     /// Packets lost on the path; none if the peer sent no report.
     pub lost: Option<u64>,
-    /// The interarrival jitter in ms (RFC 3550), like `lost`.
+    /// The interarrival jitter in ms (RFC 3550); none if the peer sent no report.
     pub jitter_ms: Option<f64>,
-    /// The round-trip time in ms, of sent packets, if it could be measured.
+    /// The round-trip time in ms, for sent packets only, if it could be measured.
     pub round_trip_ms: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ impl StreamDetail {
             sent: DirectionDetail {
                 packets: stream.sent_packets,
                 octets: stream.sent_octets,
-                // A negative number of losses means duplicates.
+                // The number of losses is negative if the peer received duplicates.
                 lost: peer.map(|peer| u64::try_from(peer.lost).unwrap_or(0)),
                 jitter_ms: peer.map(|peer| millis(peer.jitter)),
                 round_trip_ms: peer.and_then(|peer| peer.round_trip).map(millis),

@@ -21,7 +21,7 @@ pub struct RecordQuery {
     pub participant: Option<String>,
     /// The end reason.
     pub end_reason: Option<String>,
-    /// The record is older than the one with this id: the last one of the previous page.
+    /// The record has a lower id than this one, which is the id of the last record on the previous page.
     pub before: Option<i64>,
     /// The number of records of the page, at most 1,000.
     pub limit: usize,
@@ -59,7 +59,7 @@ impl RecordQuery {
         let count = format!("SELECT count(*) FROM calls WHERE {condition}");
         let total = connection.query_row(&count, params_from_iter(&values), |row| row.get::<_, u32>(0))?;
         let limit = self.limit.min(PAGE);
-        // One more, which shows whether there is another page.
+        // One more record is read, to determine whether there is another page.
         let one_more = limit + 1;
         values.push(self.before.unwrap_or(i64::MAX).into());
         let statement =

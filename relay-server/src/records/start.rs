@@ -1,4 +1,4 @@
-//! Selection of the stores by the configuration.
+//! Selects the stores of call detail records by the configuration, and starts their writers.
 
 use super::database::{RecordDatabase, default_path};
 use super::json_lines::JsonLines;
@@ -25,7 +25,7 @@ pub fn start(settings: &RecordSettings, state_directory: Option<&Path>) -> io::R
 fn database(settings: &RecordSettings, state_directory: Option<&Path>) -> Option<RecordDatabase> {
     match &settings.sqlite {
         DatabaseLocation::Off => None,
-        // A configured one is tried again until it can be opened.
+        // If a configured database cannot be opened, the writer repeats the attempt.
         DatabaseLocation::File(path) => Some(RecordDatabase::new(path.clone(), settings.retention)),
         DatabaseLocation::Default => {
             let mut database = RecordDatabase::new(default_path(state_directory?), settings.retention);

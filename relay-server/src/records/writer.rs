@@ -11,9 +11,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// Records that are queued for one store; further ones are lost. A record has about 1 kB.
+/// Maximum number of records that are queued for one store; further ones are lost. A record needs about 1 kB.
 pub(super) const QUEUE: usize = 20_000;
-/// Records of one batch.
+/// Maximum number of records in one batch.
 const BATCH: usize = 500;
 /// Time until a failed batch is written again: doubles from the first to the last value.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -30,7 +30,8 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// A place where records are written to. It opens itself when it is used, so that it can fail at any time and recover.
+/// A destination of call detail records. It opens its file when it is used, so that it can recover from a failure at
+/// any time.
 pub trait RecordStore: Send + 'static {
     /// Its name in metrics and in the log.
     fn name(&self) -> &'static str;
@@ -57,7 +58,7 @@ pub trait RecordStore: Send + 'static {
     fn reopen(&mut self);
 }
 
-/// Counters of one store. They count from the start and only grow, except for the length of the queue.
+/// Counters of one store. They are totals since the start, except for the length of the queue.
 #[derive(Debug)]
 pub struct RecordCounters {
     /// The name of the store.
@@ -169,7 +170,7 @@ impl RecordWriters {
         }
     }
 
-    /// Logs the number of records that the end of the process loses.
+    /// Logs the number of records that are lost because the process ends before they are written.
     pub fn report_unwritten(&self) {
         for counters in &self.stores.counters {
             let records = counters.queued.load(Ordering::Relaxed);
