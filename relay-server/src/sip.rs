@@ -12,11 +12,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 
 /// `User-Agent` and `Server`.
 const PRODUCT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
-/// RTP port pairs that each worker binds in advance: enough for a burst of calls between two turns of the signaling plane.
+/// Number of RTP port pairs that each worker binds in advance. It suffices for a burst of calls between two turns of
+/// the signaling plane.
 const RESERVED_PAIRS: usize = 16;
 /// Ports of one worker if `first_port` is 0.
 const FREE_PORTS: u16 = 128;
-/// Number of ranges that are tried in the search for free ports.
+/// Maximum number of ranges that are tried in the search for free ports.
 const ATTEMPTS: u32 = 200;
 /// Bounds of the search: lower ports belong to well-known services, higher ones are ephemeral ports of the system.
 const FREE_PORTS_FROM: u16 = 10_000;

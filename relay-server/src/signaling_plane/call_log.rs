@@ -1,12 +1,12 @@
-//! The log records of calls: one when a call is placed, answered and ended. Numbers and names do not appear in them.
+//! Log records of calls: one each when a call is first routed, answered and ended. They contain no numbers and names.
 
 use core::time::Duration;
 use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::record::{CallRecord, LegQuality, LegRole, PeerQuality};
 use offhook_clock::Time;
 
-/// The target of the records of calls that are routed. The rate limit of the log exempts them: limits of the call model
-/// bound their number.
+/// The target of the records of calls that are routed. The rate limit of the log does not apply to them, because the
+/// limits of the call model bound their number.
 pub const TARGET: &str = "offhook::calls";
 /// The target of the records of calls that end before they are routed. A client can place any number of them, so the rate limit
 /// of the log applies.

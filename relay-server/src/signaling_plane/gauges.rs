@@ -52,7 +52,8 @@ impl Gauges {
         self.call_metrics.lock().unwrap_or_else(PoisonError::into_inner).count(event, record, at);
     }
 
-    /// The time since the end of the plane's last turn, or since its start; none before that.
+    /// Returns the time since the end of the plane's last turn, or since its start if there was none; `None` before the
+    /// start.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let last = Time::EPOCH + Duration::from_millis(self.last_turn.load(Ordering::Relaxed));

@@ -132,7 +132,7 @@ impl Intake {
     }
 }
 
-/// The source of an input from outside of SIP and media.
+/// The source of an input on the channel that WebSockets, the REST API and the relay itself use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum InputSource {
     /// The relay itself: results of password checks and DNS queries.

@@ -1,8 +1,8 @@
 //! The signaling plane: the thread that owns the relay machine. WebSockets, media workers and SIP each have a bounded channel
 //! to it, and it never waits for any of them.
 //!
-//! It works in turns. In each turn every channel is served for at most `SLICE`, with due timers in between, so that no source
-//! delays another by more than a turn, whatever it sends.
+//! It works in turns. In each turn every channel is served for at most `SLICE`, with due timers in between, so that no
+//! source can delay another by more than a turn.
 
 pub mod call_log;
 mod fair_queue;
@@ -56,7 +56,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of octets that are queued for one client, except for a single longer message.
 const QUEUED_OCTETS: usize = 1_048_576;
 
-/// Address and requested host of the client of a WebSocket.
+/// The client of a WebSocket: its address and the host that it requested.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Its address.
@@ -65,7 +65,7 @@ pub struct Client {
     pub host: Option<String>,
 }
 
-/// An input from a WebSocket or from the relay itself.
+/// An input from a WebSocket, the REST API or the relay itself.
 #[derive(Debug)]
 pub enum PlaneInput {
     /// A WebSocket was opened.
@@ -85,7 +85,7 @@ pub enum PlaneInput {
 /// A report of a media worker.
 #[derive(Debug)]
 pub enum MediaReport {
-    /// An event of the machine.
+    /// An event of the worker's media machine.
     Event(Event),
     /// The worker with this number has ended unexpectedly.
     Ended(usize),
@@ -135,7 +135,7 @@ pub struct SignalingPlane {
 /// The senders of a plane's channels.
 #[derive(Clone, Debug)]
 pub struct ToPlane {
-    /// For WebSockets and password checks.
+    /// For WebSockets and the REST API, and for the results of password checks and DNS queries.
     pub inbound: mpsc::Sender<PlaneInput>,
     /// For media workers.
     pub media: mpsc::Sender<MediaReport>,
@@ -194,14 +194,14 @@ impl SignalingPlane {
         }
     }
 
-    /// Adds the writers of call detail records.
+    /// Sets the sender of call detail records.
     #[must_use]
     pub fn with_records(mut self, records: RecordSender) -> Self {
         self.records = records;
         self
     }
 
-    /// Adds SIP.
+    /// Sets the SIP transport, if SIP is used.
     #[must_use]
     pub fn with_sip(mut self, side: Option<SipSide>) -> Self {
         let (sip, reports) = side.unzip();
@@ -210,7 +210,7 @@ impl SignalingPlane {
         self
     }
 
-    /// Records the calls in a directory, and publishes their events.
+    /// Sets the directory of calls and the feed of their events.
     #[must_use]
     pub fn with_directory(self, directory: Arc<CallDirectory>, feed: Arc<EventFeed>) -> Self {
         Self { api: ApiSide::new(directory, feed), ..self }
@@ -302,7 +302,8 @@ impl SignalingPlane {
     /// calls, for at most [`SHUTDOWN_TIMEOUT`]. A lost BYE is retransmitted, and a challenged REGISTER is repeated.
     async fn finish_calls(&mut self) {
         let end = Instant::now() + SHUTDOWN_TIMEOUT;
-        // The failure that ended the turns does not prevent this; a further one does.
+        // The turns may have ended because of a failure. Calls are finished nevertheless, unless there is a second
+        // failure.
         self.broken = false;
         while self.has_unfinished_calls() && !self.broken {
             let deadline = self.deadline();
@@ -419,7 +420,7 @@ impl SignalingPlane {
 
     fn input(&mut self, input: Input) {
         self.relay.handle_input(input, self.clock.now());
-        // Before the outputs, so that `/healthz` is up to date for the receiver of an output.
+        // Updated before the outputs are performed, so that `/healthz` is up to date for the receiver of an output.
         self.count();
     }
 
@@ -440,7 +441,7 @@ impl SignalingPlane {
                     });
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
-                // Not requested with local routing, which is what this shell configures.
+                // The relay machine never requests this, because this shell configures local routing.
                 Output::Route { request, .. } => {
                     self.input(Input::Routed { request, answer: Err(EndReason::Unavailable) });
                 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  socket, connection, resolver ── Report ──▶ SipTransport::take ──▶ Input ──▶ the user agent
-//!  socket, connection, resolver ◀──────────── SipTransport::perform ◀── Output ──┘
+//!  socket, connection, resolver ◀──────────── SipTransport::send, … ◀── Output ──┘
 //! ```
 //!
 //! The signaling plane owns a [`SipTransport`] and never waits for it. Reports are sent to the plane through a separate bounded

@@ -24,8 +24,8 @@ const UNHANDLED: usize = 32;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for receiving the rest of a message, and the first message on a connection that a peer opened.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for which a ringing call keeps a connection open that is otherwise unused, counted from its last provisional response: that
-/// of a proxy (timer C, RFC 3261 §16.6).
+/// Time for which a ringing call keeps an otherwise unused connection open, counted from the last provisional response.
+/// The value is that of timer C of a proxy (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(181);
 /// Time limit for closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub(super) struct Limits {
     pub(super) message_timeout: Duration,
     /// Time after which a connection that the peer opened is closed without an accepted registration or call.
     pub(super) unused_timeout: Duration,
-    /// Received messages a second.
+    /// Maximum number of received messages per second, on average.
     pub(super) message_rate: u32,
     /// Maximum number of messages that are queued for the peer.
     pub(super) send_queue: usize,
@@ -193,7 +193,8 @@ pub(super) async fn serve<S>(
 enum Use {
     /// A request, or a response that accepts a registration or a call.
     Accepted,
-    /// A provisional response to INVITE. It extends the time of the connection only, because a scanner can cause any number of calls.
+    /// A provisional response to INVITE. It only extends the time limit of the connection, because a scanner can cause
+    /// any number of calls.
     Ringing,
 }
 
@@ -301,7 +302,7 @@ impl Reader<'_> {
 
     /// Reports a frame. Returns false if the plane has ended.
     async fn take(&self, frame: StreamFrame, (clock, messages): (&Clock, &mut RateLimit)) -> bool {
-        // Limits the rate at which the connection is read.
+        // The connection is not read while its rate limit is exceeded.
         while let Err(wait) = messages.try_take(clock.now()) {
             tokio::time::sleep(wait).await;
         }

@@ -205,7 +205,7 @@ fn warn_of(
     } else {
         "add the authority that signed it to [sip] tls_authorities, or have it renewed if it has expired"
     };
-    // Names are text from the peer and are quoted. The error contains them, too, so that only its kind is logged.
+    // Names are text from the peer and are quoted. The error contains them, too, so only its kind is logged.
     let error = kind_of(error);
     tracing::warn!(%server, certificate_names = ?names, error, "certificate of a SIP server rejected: {what_to_do}");
 }

@@ -17,7 +17,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Size of the kernel's receive and send buffers, for bursts.
+/// Size of the kernel's receive and send buffers, which store bursts of datagrams.
 const KERNEL_BUFFER: usize = 4_194_304;
 /// Maximum length of a datagram.
 const DATAGRAM: usize = 65_535;
@@ -50,7 +50,7 @@ impl SharedFlows {
 pub(super) struct Udp {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     flows: Arc<SharedFlows>,
-    /// The socket that reaches an address.
+    /// Cached routes: the socket from which an address is reached.
     routes: BTreeMap<IpAddr, SocketIndex>,
     _receivers: JoinSet<()>,
 }
@@ -196,7 +196,7 @@ impl Receiver {
                     return;
                 }
             }
-            // Lets other tasks run, even if a flood keeps the socket readable.
+            // Other tasks run, even if a flood keeps the socket readable.
             tokio::task::yield_now().await;
         }
     }

@@ -1,4 +1,4 @@
-//! Performs the queries of [`offhook_sip::location`] (RFC 3263) with DNS and the hosts file.
+//! Location of SIP servers (RFC 3263): performs the queries of [`offhook_sip::location`] with DNS and the hosts file.
 
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -159,13 +159,14 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.to_vec())
 }
 
-/// Makes names of several labels absolute; those of one label may be completed by the system's search list.
+/// Makes a name of several labels absolute. A name of one label is not changed, so that the system's search list can
+/// complete it.
 fn absolute(name: &str) -> String {
     let host = name.trim_start_matches("_sips._tcp.").trim_start_matches("_sip._tcp.").trim_start_matches("_sip._udp.");
     if host.contains('.') && !host.ends_with('.') { format!("{name}.") } else { name.to_owned() }
 }
 
-/// Treats a failed query like one without records: the next step is tried.
+/// Logs a failed query. It is treated like a query without records, so that the next step is tried.
 fn answered<T>(name: &str, result: Result<T, NetError>) -> Option<T> {
     result.inspect_err(|error| tracing::debug!(name, %error, "DNS query failed")).ok()
 }
