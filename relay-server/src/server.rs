@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
-/// Time limit for closing the WebSockets; the whole shutdown takes less than 5 s.
+/// Time limit for ending the calls, closing the WebSockets and writing the call detail records.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running relay.
@@ -176,21 +176,22 @@ impl RunningRelay {
         self.plane.records.reopen();
     }
 
-    /// Waits until a required task or thread has ended. The caller then shuts the relay down, because it could accept calls that
-    /// would fail; the service manager restarts it.
+    /// Waits until a required task or thread has ended. The caller then shuts the relay down, because the relay could
+    /// accept calls that would fail. The service manager restarts it.
     pub async fn failed(&mut self) {
         let part = self.ended_parts.next().await;
         tracing::error!(part, "a required task has ended: the relay shuts down");
     }
 
-    /// Ends all calls and closes all sockets, within 5 s whatever the peers do.
+    /// Ends all calls and closes all sockets. This takes at most 5 s, even if peers do not respond.
     pub async fn shut_down(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
         let RunningPlane { stop, ended, mut records } = self.plane;
         let _ = stop.send(());
         let closed = async {
             let _ = ended.await;
-            // The task of each WebSocket ends after its close frame. Idle HTTP connections are not waited for.
+            // The task of each WebSocket ends after its close frame. The shutdown does not wait for idle HTTP
+            // connections.
             let mut sockets = self.app.sockets.subscribe();
             let all_closed = async {
                 let _ = sockets.wait_for(|open| *open == 0).await;
@@ -345,7 +346,7 @@ fn https(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::S
     tls::https(&own_certificate(settings, discovered)?)
 }
 
-/// The configured certificate, else the self-signed one.
+/// Returns the configured certificate, else the self-signed one.
 fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<CertifiedFiles> {
     if let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone()) {
         return Ok(CertifiedFiles { certificate, key });
@@ -410,7 +411,7 @@ fn media_threads(
     Ok(threads)
 }
 
-/// The names and addresses of this relay that are known from the configuration and the interfaces.
+/// Returns the names and addresses of this relay that are known from the configuration and the network interfaces.
 fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]], sip: &[Listening]) -> OwnNames {
     let addresses = discovered.iter().chain(&settings.media_public_address).chain(&settings.sip.public_address);
     let names = ["localhost".to_owned()].into_iter().chain(settings.tls_names.iter().cloned());

@@ -1,4 +1,5 @@
-//! UNIX signals: SIGTERM and SIGINT shut the relay down, SIGHUP reloads its certificates.
+//! UNIX signals: SIGTERM and SIGINT shut the relay down; SIGHUP reloads its certificates and reopens the files of its
+//! call detail records.
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -6,9 +7,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalAction {
-    /// Shutting down.
+    /// Shut the relay down.
     ShutDown,
-    /// Reloading the certificates.
+    /// Reload the certificates, and reopen the files of call detail records.
     Reload,
 }
 

@@ -1,7 +1,8 @@
 //! Supervision of the tasks and threads that the relay requires.
 //!
-//! None of them ends before the relay does. One that ends has panicked or failed with an error that it cannot recover from. The
-//! process then ends its calls and exits with an error, and the service manager restarts it.
+//! None of them is expected to end before the relay does. One that ends has panicked, or failed with an error from
+//! which it cannot recover. The process then ends its calls and exits with an error, and the service manager restarts
+//! it.
 
 use tokio::sync::mpsc;
 

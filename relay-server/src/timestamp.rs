@@ -1,11 +1,12 @@
-//! Times as text by RFC 3339.
+//! Conversion of times to and from text (RFC 3339).
 
 use core::time::Duration;
 use offhook_clock::Time;
 
-/// Days of 400 years of the Gregorian calendar, and those from 0000-03-01 to 1970-01-01. Years begin in March here, so that a leap day
-/// is the last day of a year.
+/// Number of days in 400 years of the Gregorian calendar. Years begin in March in this module, so that a leap day is
+/// the last day of a year.
 const ERA: u64 = 146_097;
+/// Number of days from 0000-03-01 to 1970-01-01.
 const EPOCH: u64 = 719_468;
 
 /// Returns a time in UTC with milliseconds, like `2026-03-01T09:30:00.000Z`.
@@ -26,7 +27,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Time> {
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let is_valid = year >= 1970 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
     let days = if is_valid { days(year, month, day) } else { return None };
-    // Rejects days that the month does not have.
+    // A day that the month does not have results in another date.
     if self::date(days) != (year, month, day) || fraction.len() > 9 || !is_number(fraction) {
         return None;
     }
@@ -35,7 +36,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Time> {
     Some(Time::EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
 
-/// Three numbers of given lengths.
+/// Parses three numbers of the given lengths.
 fn numbers(text: &str, separator: char, lengths: [usize; 3]) -> Option<[u64; 3]> {
     let mut parts = text.split(separator);
     let mut next = |length: usize| parts.next().filter(|part| part.len() == length && is_number(part))?.parse().ok();

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
-/// Time limit for writing one frame. Pings detect dead peers earlier; this limit is for peers that send but do not read.
+/// Time limit for writing one frame. Dead peers are detected earlier, by pings; this limit is for peers that send but
+/// do not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for writing a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

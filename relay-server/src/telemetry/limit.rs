@@ -1,5 +1,6 @@
-//! Log formatter that limits the rate of each log statement, so that remote parties cannot fill the log, and writes each event as one
-//! line, so that they cannot forge lines. Lines that have other limits are exempt: those for fail2ban and the records of routed calls.
+//! Log formatter that limits the rate of each log statement, so that remote peers cannot fill the log, and writes each
+//! event as one line, so that they cannot forge lines. Lines that have other limits are exempt: those for fail2ban and
+//! the records of routed calls.
 
 use crate::signaling_plane::call_log::TARGET as CALLS;
 use core::fmt;
@@ -74,7 +75,7 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        // An empty line is not queued.
+        // Nothing is written, so that no line is queued.
         let Some(suppressed) = self.permit(event.metadata(), Instant::now()) else { return Ok(()) };
         let mut line = String::new();
         self.format.format_event(ctx, Writer::new(&mut line), event)?;

@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 /// The time between two lines about the same version and reason.
 const PERIOD: Duration = Duration::from_secs(3_600);
 
-/// A record header (5 octets), a handshake header (4) and the version of a ClientHello (2).
+/// Number of octets that are kept: a record header (5), a handshake header (4) and the version of a ClientHello (2).
 const OCTETS: usize = 11;
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
@@ -90,7 +90,7 @@ struct Logged {
     refused_since: u64,
 }
 
-/// The version of a rejected client and the reason. Both have few values, which bounds the table.
+/// The version of a rejected client and the reason. Both have few possible values, which limits the size of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Refusal {
     client_version: &'static str,
@@ -106,7 +106,8 @@ impl Refusal {
             [3, 0] => ("SSL 3.0", true),
             [3, 1] => ("TLS 1.0", true),
             [3, 2] => ("TLS 1.1", true),
-            // Later versions are in an extension (RFC 8446 §4.1.2).
+            // TLS 1.3 clients also send this value; the versions that they support are in an extension (RFC 8446
+            // §4.1.2).
             [3, 3] => ("TLS 1.2 or later", false),
             _ => ("unknown", false),
         };
@@ -133,7 +134,7 @@ const fn reason_of(incompatible: &PeerIncompatible) -> &'static str {
     }
 }
 
-/// A stream that keeps the first octets that were read.
+/// A stream that keeps a copy of the first octets that were read.
 #[derive(Debug)]
 pub(crate) struct Begun<S> {
     stream: S,
