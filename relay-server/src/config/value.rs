@@ -110,7 +110,7 @@ impl Given {
         self.many().into_iter().map(parse).collect()
     }
 
-    /// IP addresses without the unspecified ones (`0.0.0.0`, `::`), to which packets cannot be sent.
+    /// IP addresses. The unspecified ones (`0.0.0.0`, `::`) are rejected, because packets cannot be sent to them.
     pub(super) fn named_ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let addresses = self.ip_addresses()?;
         match addresses.iter().find(|address| address.is_unspecified()) {
