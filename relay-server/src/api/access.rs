@@ -122,7 +122,7 @@ impl ApiState {
     }
 }
 
-/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page need not know the
+/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page does not need the
 /// password of HTTP Basic authentication: after the user has entered it once, the browser adds it to the requests of
 /// all pages.
 fn is_of_foreign_page(request: &Request, allowed: Option<&HeaderValue>) -> bool {
