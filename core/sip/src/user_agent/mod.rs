@@ -91,7 +91,7 @@ pub struct UserAgent {
     /// The registrar for phones.
     registrar: Registrar,
     #[serde(with = "offhook_limits::pairs")]
-    invites: BTreeMap<InviteId, Invite>,
+    invites: BTreeMap<InviteId, Box<Invite>>,
     last_inbound: u64,
     deadlines: Deadlines<InviteId>,
     /// Inbound calls that are ringing, by source address.
@@ -387,7 +387,7 @@ impl UserAgent {
     /// Updates the deadline of a call, or removes a call that has ended.
     fn settle(&mut self, id: InviteId) {
         let invite = self.invites.get(&id).filter(|invite| !invite.is_over());
-        let due = invite.and_then(Invite::deadline);
+        let due = invite.and_then(|invite| invite.deadline());
         let rings_here = invite.is_some_and(|invite| invite.is_live() && invite.is_ringing_here());
         if invite.is_none()
             && let Some(flow) = self.invites.remove(&id).and_then(|invite| invite.datagram_flow())
@@ -460,7 +460,7 @@ impl UserAgent {
         self.context
             .outputs
             .extend(invite.datagram_flow().map(|flow| Output::Transport(transport::io::Output::KeepFlow { flow })));
-        self.invites.insert(id, invite);
+        self.invites.insert(id, Box::new(invite));
         self.settle(id);
     }
 
@@ -479,7 +479,7 @@ impl UserAgent {
     fn refer(&mut self, id: InviteId, target: Uri, other: Option<InviteId>, now: Time) {
         let replaces = match other {
             None => None,
-            Some(other) => match self.invites.get(&other).and_then(Invite::replaces) {
+            Some(other) => match self.invites.get(&other).and_then(|invite| invite.replaces()) {
                 Some(replaces) => Some(replaces),
                 None => {
                     // The call to be replaced has ended.

@@ -158,7 +158,7 @@ impl Layer {
             self.flows.insert((source.flow, Owner::Attempt(id)));
         }
         let attempt = Attempt { client: key, method, machine, branch, hop, transport, ack: None, cancel: None };
-        self.attempts.insert(id, attempt);
+        self.attempts.insert(id, Box::new(attempt));
         self.drain_attempt(id, Cause::Begin(octets), now);
     }
 

@@ -1,6 +1,6 @@
 //! Sending of requests: selection of the server and the transport, and failover (RFC 3263, RFC 3261 §18.1.1).
 
-use super::attempt::{Attempt, AttemptId};
+use super::attempt::AttemptId;
 use super::io::{ClientKey, Destination, Event, Output};
 use super::via::{complete_contact, own_contact, own_via};
 use super::{Layer, Owner};
@@ -132,7 +132,7 @@ impl Layer {
         let contact = own_contact(&request.headers);
         let stays_on_udp = matches!(&destination, Destination::Resolve { transport: Some(Transport::Udp), .. });
         let rest = VecDeque::new();
-        let mut client = Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None };
+        let mut client = Box::new(Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None });
         let to = |target| Candidate { endpoint: Endpoint::Target(target), after: After::AnyFailure };
         match destination {
             Destination::Flow { flow, fallback } => {
@@ -256,7 +256,7 @@ impl Layer {
             Phase::Resolving { .. } => self.close_client(key, Some(Failure::NoSuchHost)),
             Phase::Trying { attempt, .. } => {
                 client.give_up_tcp_at = None;
-                if client.is_tcp_for_size() && self.attempts.get(&attempt).is_some_and(Attempt::is_unanswered) {
+                if client.is_tcp_for_size() && self.attempts.get(&attempt).is_some_and(|attempt| attempt.is_unanswered()) {
                     self.attempt_unreachable(attempt, now);
                 }
             }

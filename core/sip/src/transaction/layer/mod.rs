@@ -57,9 +57,10 @@ pub struct Layer {
     settings: Settings,
     rng: ChaCha20Rng,
     last_number: u64,
-    clients: BTreeMap<ClientKey, Client>,
-    attempts: BTreeMap<AttemptId, Attempt>,
-    servers: BTreeMap<ServerKey, Server>,
+    // Each node of an ordered map has room for eleven values, which are boxed for that reason.
+    clients: BTreeMap<ClientKey, Box<Client>>,
+    attempts: BTreeMap<AttemptId, Box<Attempt>>,
+    servers: BTreeMap<ServerKey, Box<Server>>,
     /// Server transactions by transaction name, to match requests (RFC 3261 §17.2.3).
     names: BTreeMap<Name, ServerKey>,
     /// Server transactions by origin name, to detect merged requests (RFC 3261 §8.2.2.2).

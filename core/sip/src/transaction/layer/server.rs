@@ -230,7 +230,7 @@ impl Layer {
             name,
             origin,
         };
-        self.servers.insert(key, server);
+        self.servers.insert(key, Box::new(server));
         self.settle_server(key);
         key
     }

@@ -55,7 +55,7 @@ impl Client {
 
     fn find(&mut self, id: &DialogId) -> Option<(Branch, &mut Fork)> {
         let found = self.forks.iter_mut().find(|(_, fork)| fork.session.dialog.id() == id);
-        found.map(|(branch, fork)| (*branch, fork))
+        found.map(|(branch, fork)| (*branch, fork.as_mut()))
     }
 
     fn find_or_create(&mut self, id: &DialogId, response: &Response, scope: &mut Scope<'_>) -> Option<Branch> {
@@ -71,7 +71,7 @@ impl Client {
         self.next_branch += 1;
         scope.context.dialogs.insert(dialog.id().clone(), (scope.call.invite, branch));
         let session = Session::of_caller(branch, dialog, self.offer.clone(), self.timer.clone());
-        self.forks.insert(branch, Fork { session, reported: None });
+        self.forks.insert(branch, Box::new(Fork { session, reported: None }));
         Some(branch)
     }
 

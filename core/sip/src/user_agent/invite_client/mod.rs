@@ -62,7 +62,8 @@ pub(super) struct Client {
     redirection: Redirection,
     /// The session timer for new dialogs.
     timer: SessionTimer,
-    forks: BTreeMap<Branch, Fork>,
+    /// Boxed because a node of an ordered map has room for eleven values.
+    forks: BTreeMap<Branch, Box<Fork>>,
     next_branch: u32,
     chosen: Option<Branch>,
     /// An offer that is deferred until the dialog is selected.
@@ -282,7 +283,7 @@ impl Client {
     }
 
     fn fork_of_request(&mut self, key: ClientKey) -> Option<&mut Fork> {
-        self.forks.values_mut().find(|fork| fork.session.is_outgoing(key))
+        self.forks.values_mut().map(Box::as_mut).find(|fork| fork.session.is_outgoing(key))
     }
 
     /// Processes the end of an INVITE transaction: no further 2xx will arrive.

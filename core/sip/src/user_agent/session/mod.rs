@@ -67,8 +67,8 @@ pub(super) struct Session {
     pending_offer: Option<PendingOffer>,
     pub(super) timer: SessionTimer,
     peer: Peer,
-    /// Pending outgoing requests.
-    outgoing: BTreeMap<ClientKey, OutgoingRequest>,
+    /// Pending outgoing requests. Boxed because a node of an ordered map has room for eleven values.
+    outgoing: BTreeMap<ClientKey, Box<OutgoingRequest>>,
     /// The ACKs, which are retransmitted with each retransmitted 2xx.
     acks: BTreeMap<ClientKey, Ack>,
     /// Sent 2xx responses without ACK.

@@ -65,10 +65,10 @@ impl OutgoingRequest {
 impl Session {
     /// Sends a request. Returns `None` if it has no valid destination.
     pub(super) fn send(&mut self, kind: RequestKind, request: Request, scope: &mut Scope<'_>) -> Option<ClientKey> {
-        self.send_outgoing(OutgoingRequest { kind, request, tries: 0 }, scope)
+        self.send_outgoing(Box::new(OutgoingRequest { kind, request, tries: 0 }), scope)
     }
 
-    fn send_outgoing(&mut self, mut outgoing: OutgoingRequest, scope: &mut Scope<'_>) -> Option<ClientKey> {
+    fn send_outgoing(&mut self, mut outgoing: Box<OutgoingRequest>, scope: &mut Scope<'_>) -> Option<ClientKey> {
         let key = scope.send(&mut outgoing.request)?;
         self.outgoing.insert(key, outgoing);
         Some(key)
@@ -193,7 +193,7 @@ impl Session {
     }
 
     /// Sends the request again with the next CSeq and updated headers (RFC 3261 §8.1.3.5).
-    fn try_again(&mut self, mut outgoing: OutgoingRequest, scope: &mut Scope<'_>) {
+    fn try_again(&mut self, mut outgoing: Box<OutgoingRequest>, scope: &mut Scope<'_>) {
         self.dialog.renumber(&mut outgoing.request);
         if matches!(outgoing.kind, RequestKind::Offer(_) | RequestKind::Refresh) {
             self.timer.set_request_headers(&mut outgoing.request.headers);
