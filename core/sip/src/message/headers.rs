@@ -158,6 +158,12 @@ impl Headers {
         self.fields.retain(|field| field.name != name);
     }
 
+    /// Releases the memory that is reserved for further headers.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.fields.shrink_to_fit();
+    }
+
     fn write(&mut self, name: HeaderName, value: &dyn Display) -> Field {
         let start = self.text.len();
         // Writing to a string cannot fail. A value whose `Display` fails is truncated.

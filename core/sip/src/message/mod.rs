@@ -109,6 +109,17 @@ impl Request {
         self.headers.set(HeaderName::ContentType, content_type);
         self.body = body;
     }
+
+    /// Reduces the request to the headers with these names, without body, to save memory.
+    pub(crate) fn reduce_to(&mut self, names: &[HeaderName]) {
+        let mut kept = Headers::new();
+        for name in names {
+            self.headers.lines(name.clone()).for_each(|line| kept.push(name.clone(), line));
+        }
+        kept.shrink_to_fit();
+        self.headers = kept;
+        self.body = Vec::new();
+    }
 }
 
 impl Response {

@@ -307,7 +307,9 @@ impl Layer {
         let timers = self.settings.timers;
         if let Some(attempt) = self.attempts.get_mut(&id) {
             let machine = NonInviteClient::new(timers, attempt.transport, now);
-            attempt.cancel = Some(Cancel { machine, octets: cancel.to_bytes() });
+            let mut octets = cancel.to_bytes();
+            octets.shrink_to_fit();
+            attempt.cancel = Some(Cancel { machine, octets });
             self.drive_cancel(id, |_| {});
         }
     }
@@ -334,9 +336,12 @@ impl Layer {
             Class::Success => client.request.method != Method::Invite,
             Class::Failure => true,
         };
+        let is_answered = Class::of(response.status) == Class::Success;
         self.event(Event::Response { key, response, source });
         if is_over {
             self.close_client(key, None);
+        } else if let Some(client) = self.clients.get_mut(&key).filter(|_| is_answered) {
+            client.answered();
         }
         None
     }

@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 /// A request that the transaction user sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
-    /// The request, with the `Via` of the current attempt.
+    /// The request, with the `Via` of the current attempt. No headers and body after a 2xx to an INVITE.
     pub(super) request: Request,
     /// The `Contact` as the transaction user wrote it, with the host [`super::OWN_HOST`].
     contact: Option<NameAddr>,
@@ -256,7 +256,9 @@ impl Layer {
             Phase::Resolving { .. } => self.close_client(key, Some(Failure::NoSuchHost)),
             Phase::Trying { attempt, .. } => {
                 client.give_up_tcp_at = None;
-                if client.is_tcp_for_size() && self.attempts.get(&attempt).is_some_and(|attempt| attempt.is_unanswered()) {
+                if client.is_tcp_for_size()
+                    && self.attempts.get(&attempt).is_some_and(|attempt| attempt.is_unanswered())
+                {
                     self.attempt_unreachable(attempt, now);
                 }
             }
@@ -293,6 +295,14 @@ impl Client {
         if let Some(contact) = &self.contact {
             headers.set(HeaderName::Contact, complete_contact(contact, local));
         }
+    }
+
+    /// Drops what only an INVITE without a final response needs. After a 2xx it is neither sent again nor canceled, and
+    /// the transaction user sends the ACK.
+    pub(super) fn answered(&mut self) {
+        self.request.reduce_to(&[]);
+        self.contact = None;
+        self.rest = VecDeque::new();
     }
 
     /// Removes the UDP candidate of a server that responded over TCP or timed out.

@@ -197,7 +197,7 @@ impl Layer {
         self.respond_once(&response, source);
     }
 
-    fn open_server(&mut self, arrival: &Arrival, name: Name, origin: Option<Name>, now: Time) -> ServerKey {
+    fn open_server(&mut self, arrival: &Arrival, mut name: Name, origin: Option<Name>, now: Time) -> ServerKey {
         let key = ServerKey(self.number());
         let Arrival { request, via, source } = arrival;
         let (timers, transport) = (self.settings.timers, source.transport);
@@ -205,6 +205,7 @@ impl Layer {
             Method::Invite => Machine::Invite(InviteServer::new(timers, transport, now)),
             _ => Machine::NonInvite(NonInviteServer::new(timers, transport, now)),
         };
+        name.shrink_to_fit();
         self.names.insert(name.clone(), key);
         self.origins.extend(origin.clone().map(|origin| (origin, key)));
         let share_of = source.remote.ip().into();
@@ -212,7 +213,8 @@ impl Layer {
         if source.transport.is_reliable() {
             self.flows.insert((source.flow, Owner::Server(key)));
         }
-        let latest = Response::to(request, 100, "").to_bytes();
+        let mut latest = Response::to(request, 100, "").to_bytes();
+        latest.shrink_to_fit();
         let response_route = ResponseRoute::new(Some(via), source);
         // The names are stored twice: here and as keys.
         let weight = latest.len() + 2 * (name.len() + origin.as_ref().map_or(0, String::len));
@@ -253,6 +255,7 @@ impl Layer {
             return true;
         }
         server.latest = response.to_bytes();
+        server.latest.shrink_to_fit();
         server.to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         self.drive_server(key, ServerInput::Respond(class), None, now);
         true

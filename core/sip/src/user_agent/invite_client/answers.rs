@@ -3,7 +3,7 @@
 use super::{Attempt, Client, Fork, failure_of};
 use crate::auth::AuthRefusal;
 use crate::dialog::{Dialog, DialogId};
-use crate::message::{CSeq, Method, RAck, Response};
+use crate::message::{CSeq, HeaderName, Method, RAck, Response};
 use crate::transaction;
 use crate::transaction::layer::ClientKey;
 use crate::user_agent::context::Scope;
@@ -16,6 +16,10 @@ const MOST_FORKS: usize = 16;
 
 /// The maximum number of repeated INVITEs after challenges, session intervals and redirects.
 const MOST_TRIES: u8 = 12;
+
+/// The headers of an answered INVITE that its ACKs and dialogs are built from. Only these are kept.
+const KEPT: [HeaderName; 4] =
+    [HeaderName::From, HeaderName::CSeq, HeaderName::Authorization, HeaderName::ProxyAuthorization];
 
 impl Client {
     /// Processes a response to one of the requests of this call.
@@ -91,7 +95,7 @@ impl Client {
         }
         let is_first = matches!(self.attempt, Attempt::Calling(_) | Attempt::Proceeding(_));
         let branch = self.find_or_create(&id, response, scope);
-        self.attempt = Attempt::Answered(key);
+        self.answered(key);
         let Some(branch) = branch else {
             if is_first {
                 // The response creates no usable dialog.
@@ -119,6 +123,16 @@ impl Client {
                 session.offer(body, scope);
             }
         }
+    }
+
+    /// Reduces the state to what further 2xx responses need, which are acknowledged and whose dialogs are terminated.
+    fn answered(&mut self, key: ClientKey) {
+        if !matches!(self.attempt, Attempt::Answered(_)) {
+            self.request.reduce_to(&KEPT);
+            self.offer = None;
+            self.forks.values_mut().for_each(|fork| fork.reported = None);
+        }
+        self.attempt = Attempt::Answered(key);
     }
 
     fn failure(&mut self, response: &Response, scope: &mut Scope<'_>) {

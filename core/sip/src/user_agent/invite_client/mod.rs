@@ -54,7 +54,7 @@ struct Fork {
 /// The state machine of an outbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
-    /// The INVITE as sent last.
+    /// The INVITE as sent last. Once it is answered, reduced to what further 2xx responses need.
     request: Request,
     offer: Option<Body>,
     attempt: Attempt,

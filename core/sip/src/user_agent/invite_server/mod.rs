@@ -33,6 +33,20 @@ const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 /// The maximum number of provisional responses that wait for the PRACK of the previous one.
 const MOST_WAITING: usize = 8;
 
+/// The headers of the INVITE that responses are built from. Only these are kept.
+const KEPT: [HeaderName; 10] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::RecordRoute,
+    HeaderName::Require,
+    HeaderName::Supported,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+];
+
 /// The caller's support of reliable provisional responses (RFC 3262 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Reliability {
@@ -81,7 +95,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Processes an INVITE that was already validated.
-    pub(super) fn begin(incoming: Incoming, session: Session, scope: &mut Scope<'_>) -> Self {
+    pub(super) fn begin(mut incoming: Incoming, session: Session, scope: &mut Scope<'_>) -> Self {
         let headers = &incoming.request.headers;
         let reliability = match (headers.requires("100rel"), headers.supports("100rel")) {
             (true, _) => Reliability::Required,
@@ -100,7 +114,7 @@ impl Server {
             latest: None,
             repeat_at: None,
         };
-        let incoming = Incoming { request: reduced(incoming.request), ..incoming };
+        incoming.request.reduce_to(&KEPT);
         Self { incoming, reliability, stage, session, preview: None, next_rseq }
     }
 
@@ -370,26 +384,4 @@ impl Server {
             scope.context.dialogs.remove(self.session.dialog.id());
         }
     }
-}
-
-/// Returns the INVITE reduced to the headers that responses are built from, to save memory while ringing.
-fn reduced(invite: Request) -> Request {
-    const KEPT: [HeaderName; 10] = [
-        HeaderName::Via,
-        HeaderName::From,
-        HeaderName::To,
-        HeaderName::CallId,
-        HeaderName::CSeq,
-        HeaderName::RecordRoute,
-        HeaderName::Require,
-        HeaderName::Supported,
-        HeaderName::SessionExpires,
-        HeaderName::MinSe,
-    ];
-    let Request { method, uri, headers, .. } = invite;
-    let mut request = Request::new(method, uri);
-    for name in KEPT {
-        headers.lines(name.clone()).for_each(|line| request.headers.push(name.clone(), line));
-    }
-    request
 }

@@ -184,6 +184,7 @@ impl Session {
         self.abandon(scope);
         self.close_referrals(scope);
         self.pending_offer = None;
+        self.agreed = Agreed::default();
         self.timer.stop();
     }
 

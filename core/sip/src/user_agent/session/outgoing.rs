@@ -110,6 +110,7 @@ impl Session {
         if let Some(body) = answer {
             ack.set_body(&body.content_type, body.octets.clone());
         }
+        ack.headers.shrink_to_fit();
         scope.send_ack(&ack);
         self.acks.insert(key, Ack::Sent(Box::new(ack)));
     }
