@@ -92,6 +92,33 @@ fn retransmitted_2xx_is_acknowledged_again() {
 }
 
 #[test]
+fn late_2xx_of_fork_is_acknowledged_with_credentials() {
+    let (mut bench, first) = invite(Some("offer"));
+    bench.receive(with(reply(&first, 407, "proxy"), "Proxy-Authenticate", CHALLENGE));
+    bench.request(&Method::Ack);
+    let second = bench.request(&Method::Invite);
+    bench.receive(with_body(reply(&second, 200, "bob"), "answer"));
+    bench.request(&Method::Ack);
+    bench.take_events();
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    let bye = bench.request(&Method::Bye);
+    bench.receive(reply(&bye, 200, "bob"));
+    bench.take_events();
+    bench.receive(with_body(reply(&second, 200, "carol"), "answer"));
+    let ack = bench.request(&Method::Ack);
+    for name in ["From", "Call-ID", "Proxy-Authorization"] {
+        assert_eq!(ack.headers.get(name), second.headers.get(name), "{name}");
+    }
+    assert_eq!(ack.headers.get("CSeq"), Some("2 ACK"));
+    assert_eq!(ack.headers.to().unwrap().tag(), Some("carol"));
+    let bye = bench.request(&Method::Bye);
+    assert_eq!(bye.headers.to().unwrap().tag(), Some("carol"));
+    bench.receive(reply(&bye, 200, "carol"));
+    bench.assert_quiet();
+    bench.assert_empty();
+}
+
+#[test]
 fn callee_bye_reports_its_reason() {
     let (mut bench, mut bob) = answered();
     let bye = bob.request(&mut bench, "BYE", &["Reason: Q.850;cause=16, SIP;cause=480;text=\"Gone\""], None);
