@@ -76,7 +76,7 @@ pub(super) struct Attempt {
     transport: Transport,
     /// The ACK of a 300–699 response.
     ack: Option<Vec<u8>>,
-    cancel: Option<Cancel>,
+    cancel: Option<Box<Cancel>>,
 }
 
 impl Attempt {
@@ -309,7 +309,7 @@ impl Layer {
             let machine = NonInviteClient::new(timers, attempt.transport, now);
             let mut octets = cancel.to_bytes();
             octets.shrink_to_fit();
-            attempt.cancel = Some(Cancel { machine, octets });
+            attempt.cancel = Some(Box::new(Cancel { machine, octets }));
             self.drive_cancel(id, |_| {});
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct Client {
     /// The request, with the `Via` of the current attempt. No headers and body after a 2xx to an INVITE.
     pub(super) request: Request,
     /// The `Contact` as the transaction user wrote it, with the host [`super::OWN_HOST`].
-    contact: Option<NameAddr>,
+    contact: Option<Box<NameAddr>>,
     pub(super) phase: Phase,
     /// The remaining candidates.
     rest: VecDeque<Candidate>,
@@ -129,7 +129,7 @@ impl Layer {
             Destination::Flow { .. } | Destination::Targets(_) => Reach::ANYWHERE,
         };
         let phase = Phase::Resolving { give_up_at: now + self.settings.timers.transaction_timeout(), reach };
-        let contact = own_contact(&request.headers);
+        let contact = own_contact(&request.headers).map(Box::new);
         let stays_on_udp = matches!(&destination, Destination::Resolve { transport: Some(Transport::Udp), .. });
         let rest = VecDeque::new();
         let mut client = Box::new(Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None });
