@@ -90,7 +90,9 @@ async fn every_described_operation_exists() {
     let paths = description.body.get("paths").and_then(Value::as_object).expect("paths");
     for (path, operations) in paths {
         for method in operations.as_object().expect("operations").keys() {
-            let path = path.replace("{id}", "0");
+            // The stream of events would not end; a filter that is refused is a response of the same operation.
+            let query = if path == "/api/v1/events" { "?type=unknown" } else { "" };
+            let path = path.replace("{id}", "0") + query;
             let reply = api.send(&method.to_ascii_uppercase(), &path, "application/json", "{}").await;
             let code = reply.body.get("code").and_then(Value::as_str).unwrap_or_default();
             assert!(!["notFound", "methodNotAllowed"].contains(&code), "{method} {path}: {reply:?}");

@@ -61,7 +61,7 @@ impl RestClient {
     /// Sends a request; without content type if that is empty.
     ///
     /// # Panics
-    /// Panics without a response.
+    /// Panics without a complete response.
     pub async fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if let Some(authorization) = &self.authorization {
@@ -75,7 +75,8 @@ impl RestClient {
         // The relay may respond before it has received the whole body.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut response = Vec::new();
-        let _ = stream.read_to_end(&mut response).await;
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut response)).await;
+        assert!(read.is_ok(), "{method} {path}: the response has no end");
         let response = String::from_utf8(response).expect("text");
         parse(&response).unwrap_or_else(|| panic!("no response: {response}"))
     }
