@@ -126,8 +126,8 @@ impl HandedOver {
     pub(super) fn offered(&mut self, offer: &IncomingOffer, cx: &mut Context) {
         let Some(invite) = self.peer_mut(offer.leg).map(|peer| peer.invite()) else { return };
         let answer = if self.is_transferee(offer.leg) {
-            // There is no other participant at the moment, so the answer is based on the negotiated media.
-            let streams = self.transferee.streams.clone();
+            // There is no other participant at the moment, so the answer is based on the negotiated codecs.
+            let streams = self.transferee.streams_for_other().into_owned();
             let other = OtherSide { streams: &streams, is_browser: false, is_holding: false };
             answer_reinvite(&mut self.transferee, &other, offer, cx)
         } else {

@@ -5,10 +5,10 @@
 use super::context::Context;
 use super::handed_over::HandedOver;
 use super::participant::{Leg, LegId};
-use super::peer::Purpose;
+use super::peer::{Peer, Purpose};
 use super::{CallEvent, Established};
 use offhook_media::command::{Command, LegKey};
-use offhook_sdp::codec::MediaKind;
+use offhook_sdp::direction::Direction;
 use serde::{Deserialize, Serialize};
 
 /// The hold state of one side of an established call, which moves with its leg to other states and calls. The bridge,
@@ -67,19 +67,19 @@ impl Established {
     }
 
     /// Returns whether a side holds the other. A SIP endpoint also does so if it does not accept the audio of the other
-    /// side.
+    /// side. Two of them may hold each other: one that is inactive sends again when it resumes.
     pub(super) fn is_holding(&self, side: LegId) -> bool {
-        let audio = |side| {
-            let streams: &Leg = self.legs.get(side);
-            streams.streams.iter().find(|stream| stream.kind == MediaKind::Audio && !stream.rejected)
+        let (own, other) = (self.legs.get(side), self.legs.get(side.other()));
+        let is_other_peer = other.participant.peer().is_some();
+        let is_on_hold = |peer: &Peer| {
+            own.audio().zip(other.audio()).is_some_and(|(own, other)| {
+                let may_send = other.direction.sends() || is_other_peer && other.direction == Direction::Inactive;
+                // An offer to receive may have been limited by the answer.
+                let accepts = || own.direction.receives() || peer.described_audio().is_some_and(Direction::receives);
+                may_send && !accepts()
+            })
         };
-        let is_peer = self.legs.get(side).participant.peer().is_some();
-        let is_on_hold = || {
-            audio(side)
-                .zip(audio(side.other()))
-                .is_some_and(|(own, other)| !own.direction.receives() && other.direction.sends())
-        };
-        self.is_hold_commanded(side) || is_peer && is_on_hold()
+        self.is_hold_commanded(side) || own.participant.peer().is_some_and(is_on_hold)
     }
 
     /// Starts or ends a hold by command: the participant of `leg` holds the other side.

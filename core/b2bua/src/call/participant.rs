@@ -6,12 +6,15 @@ use super::peer::Peer;
 use crate::address::Address;
 use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
+use offhook_sdp::codec::MediaKind;
+use offhook_sdp::direction::Direction;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{IceCredentials, WebRtcDescription};
 use offhook_signaling::message::Json;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Identifier of the client session of a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -295,6 +298,23 @@ impl Leg {
     /// Creates a leg without any hold.
     pub(super) fn new(participant: Participant, streams: Vec<Section>) -> Self {
         Self { participant, streams, hold: Hold::default() }
+    }
+
+    /// Returns its audio stream, if it is in use.
+    pub(super) fn audio(&self) -> Option<&Section> {
+        self.streams.iter().find(|stream| stream.kind == MediaKind::Audio && !stream.rejected)
+    }
+
+    /// Returns the streams within which the relay makes offers and answers to a SIP endpoint at the other leg.
+    ///
+    /// The direction of a SIP endpoint is not a limit: the bridge applies it, and the endpoint may change it at any time
+    /// (RFC 3264 §8.4). If two endpoints on hold limited each other, neither could resume. A browser keeps its direction.
+    pub(super) fn streams_for_other(&self) -> Cow<'_, [Section]> {
+        if self.participant.browser().is_some() {
+            return Cow::Borrowed(&self.streams);
+        }
+        let both_ways = |stream: &Section| Section { direction: Direction::SendRecv, ..stream.clone() };
+        self.streams.iter().map(both_ways).collect()
     }
 }
 

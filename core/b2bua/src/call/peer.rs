@@ -23,6 +23,8 @@ use early::EarlyDescriptions;
 use negotiation::PendingOffers;
 use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
+use offhook_sdp::codec::MediaKind;
+use offhook_sdp::direction::Direction;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{ExtraLine, LocalDescriptions, SipDescription};
 use offhook_sip::message::Uri;
@@ -205,6 +207,13 @@ impl Peer {
     /// Returns the media of the relay's latest description, in the same order.
     pub(super) fn current(&self) -> Vec<Section> {
         self.descriptions.local_media()
+    }
+
+    /// Returns the direction of the audio in the peer's latest description.
+    pub(super) fn described_audio(&self) -> Option<Direction> {
+        let media = self.descriptions.remote.as_ref()?.media();
+        let audio = media.into_iter().find(|section| section.kind == MediaKind::Audio && !section.rejected)?;
+        Some(audio.direction)
     }
 
     /// Returns the `o=` session id of the relay's descriptions.

@@ -124,10 +124,11 @@ impl Established {
         let peer = participant.peer_mut().ok_or(EndReason::InternalError)?;
         cx.media([peer.open(new)]);
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
+        let of_other = other.streams_for_other();
         let (streams, connect, text) = match offer {
-            None => (Vec::new(), Vec::new(), cx.maker.delayed_offer(peer, &other.streams)),
+            None => (Vec::new(), Vec::new(), cx.maker.delayed_offer(peer, &of_other)),
             Some(offer) => {
-                let agreed = renegotiate(&other.streams, &offer.media(), wanted, CONVERSIONS);
+                let agreed = renegotiate(&of_other, &offer.media(), wanted, CONVERSIONS);
                 let agreed = agreed.map_err(|_| EndReason::NoCommonCodecs)?;
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
                 (agreed.peer, connect, text)

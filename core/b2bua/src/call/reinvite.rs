@@ -102,7 +102,7 @@ impl Established {
             return;
         }
         leg.hold.offered(held);
-        let text = cx.maker.next_offer_to(peer, &other.streams, purpose, held);
+        let text = cx.maker.next_offer_to(peer, &other.streams_for_other(), purpose, held);
         cx.sip(SipCommand::Offer { invite: peer.invite(), body: sdp_body(&text) });
     }
 
@@ -117,12 +117,30 @@ impl Established {
         }
     }
 
-    /// Sends an offer after a codec change of the other side, if the SIP endpoint cannot be received any more.
+    /// Sends an offer after a change of the other side, if the SIP endpoint cannot be received any more, or if its
+    /// direction was limited and need not be any more.
     fn adapt_to_change(&mut self, side: LegId, cx: &mut Context) {
+        if self.is_limited(side) {
+            return self.offer_to(side, Purpose::Change, cx);
+        }
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
         if !CONVERSIONS.legs(&leg.streams, &other.streams).is_delivered_where_requested() {
             self.adapt(side, cx);
         }
+    }
+
+    /// Returns whether an answer of the relay gave a SIP endpoint less than it offered, and less than the other side
+    /// exchanges now. A pending offer of the relay removes that limit.
+    fn is_limited(&self, side: LegId) -> bool {
+        let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
+        let Some(peer) = leg.participant.peer().filter(|peer| peer.pending().is_none()) else { return false };
+        let wanted = if self.is_hold_commanded(side.other()) { Direction::RecvOnly } else { Direction::SendRecv };
+        let described = peer.described_audio().map(|described| described.and(wanted));
+        let audio = described.zip(leg.audio()).zip(other.audio());
+        audio.is_some_and(|((described, own), other)| {
+            let possible = described.and(other.direction.reversed());
+            possible.and(own.direction) != possible
+        })
     }
 
     /// Handles the answer to an offer of the relay.
@@ -200,7 +218,7 @@ impl Established {
         let is_holding = self.is_hold_commanded(side.other());
         let (own, other) = self.legs.both_mut(side);
         let is_browser = other.participant.browser().is_some();
-        let other = OtherSide { streams: &other.streams, is_browser, is_holding };
+        let other = OtherSide { streams: &other.streams_for_other(), is_browser, is_holding };
         let text = answer_reinvite(own, &other, offer, cx)?;
         cx.set_media(&self.legs.a.streams);
         Ok(text)

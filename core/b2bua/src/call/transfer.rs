@@ -73,7 +73,8 @@ impl Established {
             return self.report_failed_transfer(by, &EndReason::Busy.into(), cx);
         }
         let transferee = self.legs.get(by.other());
-        let forking = Forking::alert(targets, &transferee.participant.side, Some(&transferee.streams), now, cx);
+        let streams = transferee.streams_for_other();
+        let forking = Forking::alert(targets, &transferee.participant.side, Some(&streams), now, cx);
         let Some(forking) = forking else {
             return self.report_failed_transfer(by, &EndReason::NoCommonCodecs.into(), cx);
         };
