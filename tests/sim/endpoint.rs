@@ -278,15 +278,13 @@ pub(crate) struct PhoneMedia {
     pub(crate) remote: Option<SocketAddr>,
     /// The phone's newest description puts the call on hold.
     pub(crate) is_held: bool,
-    /// The phone has had its call on hold before.
-    pub(crate) was_held: bool,
 }
 
 impl PhoneMedia {
     pub(crate) fn new(number: u32) -> Self {
         let port = 4000 + 2 * u16::try_from(number % 20_000).unwrap_or(0);
         let address = SocketAddr::from(([198, 51, 100, 7], port));
-        Self { number, stream: Stream::new(number), address, remote: None, is_held: false, was_held: false }
+        Self { number, stream: Stream::new(number), address, remote: None, is_held: false }
     }
 
     /// Returns the phone's description.

@@ -15,8 +15,6 @@ struct Path {
     end: Option<u32>,
     /// A participant on the path has the other one on hold.
     is_held: bool,
-    /// The endpoint is a phone that has had its call on hold before.
-    was_held: bool,
 }
 
 impl World {
@@ -126,11 +124,6 @@ impl World {
             return;
         };
         let is_held = path_a.is_held || path_b.is_held;
-        // Two SIP endpoints that have both been on hold stay without media: the relay answers the resume of one with the
-        // direction that the other negotiated last, not with the one that it offered.
-        if path_a.was_held && path_b.was_held && !is_held {
-            return;
-        }
         for (from, to) in [(of_a, of_b), (of_b, of_a)] {
             assert_eq!(
                 self.has_received(to, from),
@@ -163,7 +156,6 @@ impl World {
         };
         if let Some(phone) = self.server.phones.values().find(|phone| phone.media.address == *address) {
             path.is_held |= phone.media.is_held;
-            path.was_held = phone.media.was_held;
             path.end = Some(phone.media.number);
         } else if let Some(leg) = self.ports.get(address) {
             let calls = self.calls.iter().filter_map(|key| self.relay.call(*key));

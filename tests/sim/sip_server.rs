@@ -262,7 +262,6 @@ impl SipServer {
             return;
         };
         call.media.is_held = !call.media.is_held;
-        call.media.was_held = true;
         call.is_offering = true;
         call.version += 1;
         let body = body(call.media.description(call.version));
