@@ -105,7 +105,8 @@ impl Established {
         if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
             // The transferor remains in the call, with another participant. The repeated state ends the transfer in its
             // client.
-            cx.report(CallEvent::StateRepeated { leg: self.key(side.other()), is_holding: false });
+            let is_holding = self.is_hold_commanded(side.other());
+            cx.report(CallEvent::StateRepeated { leg: self.key(side.other()), is_holding });
         }
         self.adapt(side.other(), cx);
     }

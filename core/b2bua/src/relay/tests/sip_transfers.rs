@@ -353,6 +353,23 @@ fn invite_with_replaces_replaces_phone() {
 }
 
 #[test]
+fn replaced_transferee_leaves_hold_of_transferor() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let old = bench.establish_with_phone(alice, "a1", "1002");
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    assert!(matches!(bench.command(), Command::Offer { .. }));
+    bench.sip(Event::OfferAnswered { invite: old, body: body(&phone_sdp(4000, "recvonly")) });
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+    bench.send(alice, &transfer("a1", "1005"));
+    assert!(matches!(bench.command(), Command::Refer { .. }));
+    let mut request = from_phone(Origin::Account(account), Some(phone_sdp(5000, "sendrecv")));
+    request.replaces = Some(old);
+    bench.sip(Event::Incoming { invite: InviteId::Inbound(9), request: Box::new(request) });
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+}
+
+#[test]
 fn replaces_across_accounts_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
