@@ -121,12 +121,14 @@ impl MediaThread {
     /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_ORDERS`).
     #[must_use]
     pub fn order(&self, command: Command) -> bool {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS {
+        let is_refused = self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS
+            || self.commands.as_ref().is_none_or(|commands| commands.send(command).is_err());
+        if is_refused {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        let passed = self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok());
         self.bell.ring();
-        passed
+        true
     }
 }
 
