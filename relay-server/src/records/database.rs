@@ -4,7 +4,7 @@
 //! programs can read it at any time.
 
 use super::detail::{CallDetailRecord, RouteDetail};
-use super::writer::{RecordStore, StoreError};
+use super::writer::{Maintenance, RecordStore, StoreError};
 use core::time::Duration;
 use offhook_clock::Time;
 use rusqlite::{Connection, OpenFlags, params};
@@ -104,7 +104,8 @@ impl RecordDatabase {
         transaction.commit().map_err(failed)
     }
 
-    fn remove_old(&mut self, before: Time) -> Result<(), StoreError> {
+    /// Removes at most [`REMOVED_AT_ONCE`] of the records that ended before `before`.
+    fn remove_old(&mut self, before: Time) -> Result<Maintenance, StoreError> {
         let path = self.path.clone();
         let remove = format!(
             "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE ended_at < ?1 ORDER BY ended_at LIMIT {REMOVED_AT_ONCE})"
@@ -113,7 +114,7 @@ impl RecordDatabase {
         if removed > 0 {
             tracing::info!(removed, "call detail records removed after the retention time");
         }
-        if removed == REMOVED_AT_ONCE { self.remove_old(before) } else { Ok(()) }
+        Ok(if removed == REMOVED_AT_ONCE { Maintenance::Partial } else { Maintenance::Complete })
     }
 }
 
@@ -127,13 +128,13 @@ impl RecordStore for RecordDatabase {
         self.insert(records).inspect_err(|_| self.connection = None)
     }
 
-    fn maintain(&mut self) -> Result<(), StoreError> {
+    fn maintain(&mut self) -> Result<Maintenance, StoreError> {
         // Creates the database at start, so that it can be read before the first call.
         self.connect()?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         match self.retention {
             Some(retention) => self.remove_old(Time::EPOCH + now.saturating_sub(retention)),
-            None => Ok(()),
+            None => Ok(Maintenance::Complete),
         }
     }
 

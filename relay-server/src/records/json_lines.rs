@@ -1,7 +1,7 @@
 //! Store of call detail records as JSON lines: one JSON object in each line of a file.
 
 use super::detail::CallDetailRecord;
-use super::writer::{RecordStore, StoreError};
+use super::writer::{Maintenance, RecordStore, StoreError};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -68,8 +68,8 @@ impl RecordStore for JsonLines {
         })
     }
 
-    fn maintain(&mut self) -> Result<(), StoreError> {
-        Ok(())
+    fn maintain(&mut self) -> Result<Maintenance, StoreError> {
+        Ok(Maintenance::Complete)
     }
 
     fn reopen(&mut self) {

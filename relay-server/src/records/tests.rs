@@ -1,4 +1,4 @@
-use super::writer::{QUEUE, Writer};
+use super::writer::{Maintenance, QUEUE, Writer};
 use super::{
     CallDetailRecord, DirectionDetail, JsonLines, LegDetail, RecordCounters, RecordDatabase, RecordQuery, RecordStore,
     RecordWriters, RouteDetail, StoreError, StreamDetail,
@@ -138,7 +138,12 @@ fn records_are_removed_after_the_retention_time() {
     let day = 86_400;
     let mut database = RecordDatabase::new(path.clone(), Some(Duration::from_secs(2 * day)));
     database.write(&[record(1, now - 3 * day), record(2, now - day)]).unwrap();
-    database.maintain().unwrap();
+    assert_eq!(database.maintain(), Ok(Maintenance::Complete));
+    assert_eq!(select(&path, &RecordQuery { limit: 9, ..RecordQuery::default() }), [2]);
+    // A backlog is removed in parts, between which new records are written.
+    database.write(&(3..=7_000).map(|call| record(call, now - 3 * day)).collect::<Vec<_>>()).unwrap();
+    let parts = [database.maintain(), database.maintain()];
+    assert_eq!(parts, [Ok(Maintenance::Partial), Ok(Maintenance::Complete)]);
     assert_eq!(select(&path, &RecordQuery { limit: 9, ..RecordQuery::default() }), [2]);
 }
 
@@ -203,8 +208,8 @@ impl RecordStore for Scripted {
         self.results.recv().unwrap_or(Ok(()))
     }
 
-    fn maintain(&mut self) -> Result<(), StoreError> {
-        Ok(())
+    fn maintain(&mut self) -> Result<Maintenance, StoreError> {
+        Ok(Maintenance::Complete)
     }
 
     fn reopen(&mut self) {}
@@ -241,9 +246,9 @@ impl RecordStore for Maintained {
         Ok(())
     }
 
-    fn maintain(&mut self) -> Result<(), StoreError> {
+    fn maintain(&mut self) -> Result<Maintenance, StoreError> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(Maintenance::Complete)
     }
 
     fn reopen(&mut self) {}

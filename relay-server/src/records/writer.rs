@@ -20,8 +20,17 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// Interval of [`RecordStore::maintain`].
 const MAINTENANCE: Duration = Duration::from_secs(600);
 
+/// The result of one step of a store's maintenance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maintenance {
+    /// Nothing remains to be done until the next interval.
+    Complete,
+    /// The step reached its limit; another one follows after the records that are queued.
+    Partial,
+}
+
 /// A failure of a store, with the file and what to do.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct StoreError(pub String);
 
 impl fmt::Display for StoreError {
@@ -43,11 +52,11 @@ pub trait RecordStore: Send + 'static {
     /// If any of the records was not written.
     fn write(&mut self, records: &[CallDetailRecord]) -> Result<(), StoreError>;
 
-    /// Removes old records.
+    /// Removes old records, a limited number at once, so that new records need not wait for a large backlog.
     ///
     /// # Errors
     /// If they cannot be removed; this is repeated later.
-    fn maintain(&mut self) -> Result<(), StoreError>;
+    fn maintain(&mut self) -> Result<Maintenance, StoreError>;
 
     /// The path of the database, if it is one.
     fn database(&self) -> Option<PathBuf> {
@@ -211,14 +220,15 @@ impl Writer {
 
     /// Writes records until the queue is closed and empty. The maintenance does not depend on whether records arrive.
     pub(super) fn run(mut self) {
-        let mut maintained_at = None;
+        let mut maintenance_due = Instant::now();
         loop {
-            let age = maintained_at.map(|at: Instant| at.elapsed());
-            if age.is_none_or(|age| age >= self.interval) {
-                self.maintain();
-                maintained_at = Some(Instant::now());
+            if maintenance_due <= Instant::now() {
+                maintenance_due = match self.maintain() {
+                    Maintenance::Complete => Instant::now() + self.interval,
+                    Maintenance::Partial => Instant::now(),
+                };
             }
-            match self.queue.recv_timeout(self.interval.saturating_sub(age.unwrap_or_default())) {
+            match self.queue.recv_timeout(maintenance_due.saturating_duration_since(Instant::now())) {
                 Ok(record) => self.batch.push(record),
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -252,9 +262,10 @@ impl Writer {
         self.counters.queued.fetch_sub(count, Ordering::Relaxed);
     }
 
-    fn maintain(&mut self) {
-        if let Err(error) = self.store.maintain() {
+    fn maintain(&mut self) -> Maintenance {
+        self.store.maintain().unwrap_or_else(|error| {
             tracing::warn!(store = self.counters.store, %error, "maintenance of call detail records failed");
-        }
+            Maintenance::Complete
+        })
     }
 }
