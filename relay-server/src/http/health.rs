@@ -4,7 +4,7 @@ use super::App;
 use super::client_address::Peer;
 use super::router::is_own_host;
 use crate::media_plane::{ThreadCounters, Totals};
-use crate::metrics::{self, Format, MetricSources};
+use crate::metrics::{self, Format, MetricSources, dropped_by_reason};
 use crate::signaling_plane::STUCK_AFTER;
 use crate::telemetry;
 use axum::extract::{RawQuery, Request, State};
@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use core::time::Duration;
 use offhook_b2bua::relay::RelayCounters;
 use offhook_media::counters::{Counters, Dropped};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -126,49 +126,23 @@ fn media(worker: &Totals) -> Value {
         "txRtcp": tx_rtcp,
         "stunChecks": stun_checks,
         "legsConnected": legs_connected,
-        "dropped": dropped_by_reason(dropped, queue_full),
+        "dropped": dropped_members(dropped, queue_full),
     })
 }
 
-fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> Value {
-    let Dropped {
-        unknown_protocol,
-        unknown_address,
-        foreign_address,
-        on_probation,
-        bad_stun,
-        bad_credentials,
-        early_dtls,
-        no_association,
-        no_keys,
-        malformed,
-        unauthentic,
-        replayed,
-        unknown_stream,
-        not_bridged,
-        not_negotiated,
-        excess_digits,
-        bad_command,
-    } = dropped;
-    json!({
-        "unknownProtocol": unknown_protocol,
-        "unknownAddress": unknown_address,
-        "foreignAddress": foreign_address,
-        "onProbation": on_probation,
-        "badStun": bad_stun,
-        "badCredentials": bad_credentials,
-        "earlyDtls": early_dtls,
-        "noAssociation": no_association,
-        "noKeys": no_keys,
-        "malformed": malformed,
-        "unauthentic": unauthentic,
-        "replayed": replayed,
-        "unknownStream": unknown_stream,
-        "notBridged": not_bridged,
-        "notNegotiated": not_negotiated,
-        "excessDigits": excess_digits,
-        "badCommand": bad_command,
-        "queueFull": queue_full,
+/// The numbers of dropped packets by reason, with the names of JSON members.
+fn dropped_members(dropped: Dropped, queue_full: u64) -> Value {
+    let members = dropped_by_reason(dropped, queue_full);
+    members.into_iter().map(|(reason, packets)| (camel_case(reason), packets.into())).collect::<Map<_, _>>().into()
+}
+
+/// Returns a name in snake case as the name of a JSON member.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        name + &initial.to_ascii_uppercase() + rest
     })
 }
 

@@ -13,6 +13,7 @@ mod streams;
 pub use calls::CallMetrics;
 pub use exposition::Format;
 pub use sources::MetricSources;
+pub(crate) use sources::dropped_by_reason;
 
 use exposition::Exposition;
 

@@ -222,7 +222,8 @@ const fn media_counters(counters: &Counters) -> [DescribedCounter; 8] {
     ]
 }
 
-const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'static str, u64); 18] {
+/// Returns the numbers of dropped packets by reason.
+pub(crate) const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'static str, u64); 18] {
     let Dropped {
         unknown_protocol,
         unknown_address,
