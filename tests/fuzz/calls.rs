@@ -1,5 +1,6 @@
 //! Fuzz target of the user agent: arbitrary actions of a peer and of the call model.
 
+use crate::script::Script;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sip::auth::Login;
@@ -37,25 +38,6 @@ pub(crate) fn fuzz_calls(data: &[u8]) {
         stage.step(step, &mut script);
     }
     stage.finish();
-}
-
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn next(&mut self) -> Option<usize> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(usize::from(*first))
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.next().unwrap_or(0) % limit.max(1)
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T], otherwise: T) -> T {
-        let at = self.below(of.len());
-        of.get(at).copied().unwrap_or(otherwise)
-    }
 }
 
 /// A dialog from the peer's point of view.
@@ -135,7 +117,7 @@ impl Stage {
             2 | 3 => self.respond(script),
             4 | 5 => self.request(script),
             6 => self.act(script),
-            _ => self.wait(Duration::from_millis(script.pick(&WAITS, 10))),
+            _ => self.wait(Duration::from_millis(script.pick(&WAITS).unwrap_or(10))),
         }
     }
 
@@ -281,10 +263,9 @@ impl Stage {
     }
 
     fn invite(&mut self, script: &mut Script<'_>) {
-        let more = script.pick(
-            &["", "Supported: 100rel, timer\r\nSession-Expires: 90\r\n", "Require: 100rel\r\n", "Require: x\r\n"],
-            "",
-        );
+        let fields =
+            ["", "Supported: 100rel, timer\r\nSession-Expires: 90\r\n", "Require: 100rel\r\n", "Require: x\r\n"];
+        let more = script.pick(&fields).unwrap_or_default();
         let dialog =
             Dialog { call_id: format!("in{}", self.branches), local_tag: "p".to_owned(), cseq: 1, ..Dialog::default() };
         let octets = self.make("INVITE", &dialog, more, script.below(2) == 0);
@@ -295,7 +276,7 @@ impl Stage {
     fn respond(&mut self, script: &mut Script<'_>) {
         let at = script.below(self.open.len());
         let Some(request) = self.open.get(at).cloned() else { return };
-        let status = script.pick(&STATUSES, 200);
+        let status = script.pick(&STATUSES).unwrap_or(200);
         let flags = script.below(256);
         let mut response = Response::to(&request, status, "");
         response.set_to_tag(if flags & 1 == 0 { "a" } else { "b" });
@@ -330,7 +311,7 @@ impl Stage {
     /// Sends a request in one of the dialogs.
     fn request(&mut self, script: &mut Script<'_>) {
         let at = script.below(self.dialogs.len());
-        let method = script.pick(&METHODS, "BYE");
+        let method = script.pick(&METHODS).unwrap_or("BYE");
         let flags = script.below(256);
         let Some(dialog) = self.dialogs.get_mut(at) else { return };
         if !matches!(method, "ACK" | "CANCEL") && flags & 1 == 0 {
@@ -354,7 +335,7 @@ impl Stage {
         let Some(invite) = self.calls.keys().nth(at).copied() else { return };
         let body = (script.below(2) == 0).then(|| self.body());
         let some = body.clone().unwrap_or_else(|| Body { content_type: String::new(), octets: Vec::new() });
-        let status = script.pick(&STATUSES, 200);
+        let status = script.pick(&STATUSES).unwrap_or(200);
         let branch = Branch(u32::try_from(script.below(2)).unwrap_or(0));
         let command = match script.below(12) {
             0 | 1 => Command::Ring { invite, status, body },

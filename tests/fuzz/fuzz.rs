@@ -3,6 +3,7 @@
 
 mod calls;
 mod relay;
+mod script;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

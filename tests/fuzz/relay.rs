@@ -1,5 +1,6 @@
 //! Fuzz target of the call model: arbitrary actions of pages, SIP peers and the media worker.
 
+use crate::script::Script;
 use core::time::Duration;
 use offhook_b2bua::config::{
     AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, Routing,
@@ -57,21 +58,6 @@ pub(crate) fn fuzz_relay(data: &[u8]) {
         stage.step(step, &mut script);
     }
     stage.finish();
-}
-
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn next(&mut self) -> Option<usize> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(usize::from(*first))
-    }
-
-    fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
-        let at = self.next().unwrap_or(0) % of.len().max(1);
-        of.get(at).cloned()
-    }
 }
 
 struct Stage {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod relay;
+mod script;
 mod targets;
 
 use proptest::collection::vec;
