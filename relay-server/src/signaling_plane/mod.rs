@@ -311,8 +311,7 @@ impl SignalingPlane {
                 () = self.intake.wait() => {}
                 () = sleep_until(deadline) => {}
                 () = tokio::time::sleep_until(end) => {
-                    tracing::warn!("shutdown: some SIP peers did not respond to BYE or REGISTER in time");
-                    return;
+                    return self.report_unfinished_calls();
                 }
             }
             self.guarded(Self::turn);
@@ -320,7 +319,21 @@ impl SignalingPlane {
     }
 
     fn has_unfinished_calls(&self) -> bool {
-        (self.sip.is_some() && !self.relay.is_sip_quiet()) || self.relay.has_pending_records()
+        self.awaits_sip_responses() || self.relay.has_pending_records()
+    }
+
+    fn awaits_sip_responses(&self) -> bool {
+        self.sip.is_some() && !self.relay.is_sip_quiet()
+    }
+
+    /// Logs the reason why calls are not finished at the end of the shutdown.
+    fn report_unfinished_calls(&self) {
+        if self.awaits_sip_responses() {
+            tracing::warn!("shutdown: some SIP peers did not respond to BYE or REGISTER in time");
+        }
+        if self.relay.has_pending_records() {
+            tracing::warn!("shutdown: some media workers did not report the final statistics of calls in time");
+        }
     }
 
     fn take_report(&mut self, report: Report) {
