@@ -218,7 +218,7 @@ const fn media_counters(counters: &Counters) -> [DescribedCounter; 8] {
         ("offhook_media_received_rtcp_datagrams_total", "RTCP datagrams received that were authentic.", rx_rtcp),
         ("offhook_media_sent_rtcp_datagrams_total", "RTCP datagrams sent.", tx_rtcp),
         ("offhook_media_stun_checks_total", "STUN checks that were answered with a success response.", stun_checks),
-        ("offhook_media_connected_legs_total", "Legs whose transport was established.", legs_connected),
+        ("offhook_media_connected_legs_total", "WebRTC legs whose transport was established.", legs_connected),
     ]
 }
 
