@@ -2,7 +2,7 @@
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, output, root, run};
-use crate::{language, names, size, standards, wasm};
+use crate::{language, names, setup, size, standards, wasm};
 
 const LONGEST_FILE: usize = 600;
 
@@ -30,6 +30,7 @@ pub(crate) fn check(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("format", || run(&mut cargo(["fmt", "--all", "--check"])))?;
     rules(steps)?;
     steps.step("lints", || {
+        setup::build_tools()?;
         run(&mut cargo(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     steps.step("lints of the SDK in WASM", || {

@@ -29,5 +29,6 @@ pub(crate) fn demo(arguments: &[String], steps: &mut Steps) -> Result<(), Failur
 
 /// Builds the relay for the demo and the suites, with the dev profile, which compiles faster than the release profile.
 pub(crate) fn relay() -> Result<(), Failure> {
+    setup::build_tools()?;
     run(&mut cargo(["build", "--package", "offhook-relay"]))
 }

@@ -23,18 +23,27 @@ const DEBIAN: [(&str, &str); 10] = [
     ("linphonec", "linphone-cli"),
 ];
 
+/// Programs that the build requires and the Debian packages that contain them. The sources of libopus are compiled with CMake.
+const BUILD_TOOLS: [(&str, &str); 1] = [("cmake", "cmake")];
+
 /// Installs the requirements for building the SDK, the package, the page and the relay.
 pub(crate) fn for_building(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("set-up: Node.js", node)?;
+    steps.step("set-up: build tools", build_tools)?;
     steps.step("set-up: WASM target", wasm_target)?;
     steps.step("set-up: npm packages", || npm_packages("npm"))
+}
+
+/// Installs the programs that compiling the relay requires, in addition to Rust and a C compiler.
+pub(crate) fn build_tools() -> Result<(), Failure> {
+    debian_packages(&BUILD_TOOLS)
 }
 
 /// Additionally installs the requirements of the test suites: browsers, their drivers, a sound server, third-party SIP
 /// servers and phones.
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
-    steps.step("set-up: browsers and SIP peers", debian_packages)?;
+    steps.step("set-up: browsers and SIP peers", || debian_packages(&DEBIAN))?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
     steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
     steps.step("set-up: promtool", || unpack("prometheus", "promtool"))
@@ -91,8 +100,8 @@ pub(crate) fn npm_packages(folder: &str) -> Result<(), Failure> {
     Ok(std::fs::write(installed, now)?)
 }
 
-fn debian_packages() -> Result<(), Failure> {
-    let missing: Vec<&str> = DEBIAN
+fn debian_packages(programs: &[(&str, &'static str)]) -> Result<(), Failure> {
+    let missing: Vec<&str> = programs
         .iter()
         .filter(|(program, _)| !is_installed(program) && !is_in_sbin(program))
         .flat_map(|(_, names)| names.split(' '))

@@ -9,7 +9,7 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     check::rules(steps)?;
     unit(steps)?;
-    simulation(&[], steps)?;
+    simulation(&["4000".to_owned()], steps)?;
     demo::page(steps)?;
     steps.step("relay: build", demo::relay)?;
     size::measure(steps)?;
@@ -23,6 +23,7 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
 /// Runs the Rust unit tests.
 pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("unit tests", || {
+        setup::build_tools()?;
         run(&mut cargo([
             "test",
             "--workspace",
