@@ -1,4 +1,4 @@
-//! SIP (RFC 3261 and its extensions) as state machines without sockets and clocks.
+//! SIP (RFC 3261 and its extensions) as state machines without sockets or clocks.
 //!
 //! Input is received messages and commands; output is messages to send and call events. Session descriptions are opaque
 //! bodies in this crate.

@@ -30,7 +30,7 @@ impl Subnet {
 }
 
 impl Subnet {
-    /// The prefix length in bits.
+    /// Returns the prefix length in bits.
     #[must_use]
     pub const fn prefix(self) -> u32 {
         self.prefix

@@ -37,14 +37,14 @@ impl Transport {
         }
     }
 
-    /// Whether the transport delivers messages without loss, so that they are not retransmitted on this hop (RFC 3261
-    /// §17).
+    /// Returns whether the transport delivers messages without loss, so that they are not retransmitted on this hop
+    /// (RFC 3261 §17).
     #[must_use]
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Self::Udp)
     }
 
-    /// The port that applies when a host name or address has none (RFC 3261 §19.1.2).
+    /// Returns the port that applies when a host name or address has none (RFC 3261 §19.1.2).
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {

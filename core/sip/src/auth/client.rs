@@ -26,8 +26,8 @@ pub struct AuthClient {
 struct Realm {
     challenger: Challenger,
     challenge: Challenge,
-    /// The same for all requests with a nonce, so that the key of a `-sess` algorithm is the same by every
-    /// interpretation of RFC 7616.
+    /// The client nonce of all requests with one server nonce. It does not change, because implementations of RFC 7616
+    /// differ in which client nonce enters the key of a `-sess` algorithm.
     cnonce: String,
     count: u32,
     stale_at_once: u8,

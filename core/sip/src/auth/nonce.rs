@@ -24,9 +24,10 @@ pub(super) struct Nonces {
     lifetime: Duration,
     most: usize,
     last: Time,
-    /// Nonces up to this time were removed from `used`, so that replay can no longer be detected for them.
+    /// The creation time of the newest nonce that was removed from `used`. Nonces up to this time are rejected, because
+    /// a replay could not be detected.
     forgotten: Option<Time>,
-    /// The counts used with each nonce, by its time. No two nonces have the same time.
+    /// The counts used with each nonce, by its creation time, which is unique.
     used: BTreeMap<Time, Counts>,
 }
 
@@ -61,7 +62,8 @@ impl Nonces {
         stamp + &mac
     }
 
-    /// Returns the identity of a nonce if it was created here, is not expired and has its counts stored.
+    /// Returns the identity of a nonce if it was created here, has not expired, and its counts were not removed to
+    /// limit memory.
     pub(super) fn check(&self, nonce: &str, now: Time) -> Option<Stamp> {
         let at = Time::from_micros(u64::from_str_radix(self.verify_mac(nonce)?.get(..16)?, 16).ok()?);
         let known = self.forgotten.is_none_or(|forgotten| at > forgotten);

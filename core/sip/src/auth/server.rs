@@ -158,7 +158,7 @@ impl AuthServer {
 
     /// Verifies the credentials of a request. `find` returns the verifier of a user name.
     ///
-    /// Returns the reason that the request is not authenticated.
+    /// # Errors
     /// Returns the reason that the request is not authenticated.
     pub fn verify(
         &mut self,
@@ -189,8 +189,9 @@ impl AuthServer {
         let offered = self.settings.algorithms.contains(&credentials.algorithm)
             && (self.settings.qop.is_empty() || self.settings.qop.contains(&qop));
         if !offered {
-            // A man in the middle would prefer weaker credentials than those offered. Missing qop counts as `auth`,
-            // because RFC 2069 clients must be supported (RFC 3261 §22.4); each of their nonces is used once.
+            // Weaker credentials than those offered indicate that the stronger challenges were removed on the path.
+            // Missing qop counts as `auth`, because RFC 2069 clients must be supported (RFC 3261 §22.4); each of their
+            // nonces is used once.
             return Err(Rejection::Missing);
         }
         // Checked before the digest: a forged nonce must not allow testing guessed passwords.

@@ -13,7 +13,7 @@ use super::via;
 /// tags, methods.
 pub const MAX_VALUES: usize = 512;
 
-/// The headers that have been seen, of those that a message has once.
+/// The headers found so far, among those that are mandatory or must not be repeated.
 #[derive(Default)]
 struct Seen {
     via: bool,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 pub(super) static UNRESERVED: Octets = Octets::alphanumeric_and(b"-_.!~*'()");
 pub(super) static USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");
-/// A user part without the separators of its parameters.
+/// The octets of [`USER`] except `;` and `?`, which separate the parameters of a telephone subscriber.
 pub(super) static SUBSCRIBER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,/");
 pub(super) static PASSWORD: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,");
 pub(super) static PARAM: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");

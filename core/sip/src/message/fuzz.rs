@@ -1,4 +1,4 @@
-//! Fuzz targets of the message and URI parsers. Parsed values are also serialized and read.
+//! Fuzz targets of the message and URI parsers. Parsed values are also serialized and parsed again.
 
 use super::framing::{Splitter, StreamFrame};
 use super::{Contacts, HeaderName, Headers, Message, NameAddr, Parameters, Refused, Response, SipUri, Uri, Via};

@@ -14,7 +14,7 @@ impl Response {
             request.headers.lines(name.clone()).for_each(|value| headers.push(name.clone(), value));
         };
         copy(HeaderName::Via);
-        // In dialog-creating responses to dialog-creating requests (RFC 3261 §12.1.1, RFC 6665 §4.2.1).
+        // Copied only into responses that create a dialog (RFC 3261 §12.1.1, RFC 6665 §4.2.1).
         let makes_dialog =
             matches!(request.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
         if makes_dialog && (101..300).contains(&status) {

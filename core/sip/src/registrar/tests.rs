@@ -347,7 +347,7 @@ fn lockout_limits_verified_passwords() {
     assert_eq!(bench.send(HERE).status, 403);
     bench.now = bench.now + Duration::from_secs(1);
     assert_eq!(bench.send(HERE).status, 200);
-    // Wrong answers, by others or by the phone itself, do not cause its rejection from now on.
+    // After that, wrong credentials from other sources or from the phone itself do not cause its rejection.
     for second in 0..30 {
         for user in ["desk", "nobody", "anybody", "somebody"] {
             bench.login = Login::new(user, format!("guess {second}"));

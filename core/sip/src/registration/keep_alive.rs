@@ -90,7 +90,7 @@ impl KeepAlives {
         }
     }
 
-    /// Removes a closed flow.
+    /// Removes a flow.
     pub fn forget(&mut self, id: FlowId) {
         self.flows.remove(&id);
         self.deadlines.set(id, None);

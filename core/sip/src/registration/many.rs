@@ -103,7 +103,7 @@ impl Registrations {
         is_known
     }
 
-    /// Processes a change of the machine's addresses. Registrations from an address that remains are unchanged.
+    /// Processes a change of the host's IP addresses. Registrations from an address that remains are unchanged.
     pub fn network_changed(&mut self, addresses: &BTreeSet<IpAddr>, now: Time) {
         let is_affected = |entry: &Entry| {
             let is_lost = entry.local.is_none_or(|local| !addresses.contains(&local));
@@ -212,7 +212,7 @@ impl Registrations {
         self.entries.get(&account).map_or(&[], |entry| entry.registration.service_route())
     }
 
-    /// Returns whether a binding of the account is believed to be valid.
+    /// Returns whether a binding of the account was accepted and has not expired.
     #[must_use]
     pub fn is_registered(&self, account: AccountId) -> bool {
         self.entries.get(&account).is_some_and(|entry| entry.registration.is_registered())

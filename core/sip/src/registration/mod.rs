@@ -401,7 +401,7 @@ impl Registration {
                 self.state = self.register(Some(expires_at), rng);
             }
             State::Waiting { retry_at, binding } if retry_at <= now => self.state = self.register(binding, rng),
-            // The transaction layer ends a pending request.
+            // The transaction layer limits the time of a pending request.
             State::Registering { .. }
             | State::Registered { .. }
             | State::Waiting { .. }
@@ -431,7 +431,7 @@ impl Registration {
         &self.service_route
     }
 
-    /// Returns whether a binding is believed to be valid.
+    /// Returns whether a binding was accepted and has not expired.
     #[must_use]
     pub const fn is_registered(&self) -> bool {
         match self.state {

@@ -54,7 +54,8 @@ impl Round {
     }
 }
 
-/// Returns our contact among those in a response. A registrar may have changed its host, but not its user part.
+/// Returns the client's own contact among those in a response. A registrar may have changed its host, but not its user
+/// part.
 pub(super) fn own_contact(response: &Response, own: &NameAddr) -> Option<NameAddr> {
     let Ok(Contacts::List(contacts)) = response.headers.contacts() else { return None };
     contacts.into_iter().find(|contact| contact.uri.user() == own.uri.user())

@@ -88,8 +88,8 @@ impl UdpFlows {
         }
     }
 
-    /// Returns the flow of a datagram to a peer. A response from this peer does not count as from a new peer. `number`
-    /// assigns the identifier of a new flow.
+    /// Returns the flow of a datagram to a peer. The peer's response then does not count toward the limit on new peers.
+    /// `number` assigns the identifier of a new flow.
     pub fn toward(
         &mut self,
         socket: SocketIndex,

@@ -47,7 +47,7 @@ pub(super) struct Placement {
     pub(super) auth: Option<auth::AuthClient>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
-    /// The source of the host of the first hop.
+    /// The element that named the host of the first hop.
     pub(super) named_by: NamedBy,
     /// The address of the account's server, if known.
     pub(super) home: Option<IpAddr>,
@@ -148,8 +148,8 @@ impl Accounts {
         self.homes.get(&id).copied()
     }
 
-    /// Returns an address of the family that all known servers of an account have. `None` if no address is known or
-    /// there are both families.
+    /// Returns an address of an account's server, for the selection of the address family. `None` if no address is
+    /// known, or if the resolved addresses are of both families.
     pub(super) fn server_address(&self, id: AccountId) -> Option<IpAddr> {
         let located = || {
             let addresses = self.located.get(&id)?;
@@ -171,10 +171,10 @@ impl Accounts {
         self.known.get(&id)?.login.clone().filter(|_| is_home)
     }
 
-    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that
-    /// the most preferred part in its `called_number` names. A request that names no account is for the trunk, or else
-    /// the only account, that lists the source in its `sources`. If requests from unknown sources are rejected, it can
-    /// also be for the trunk, or else the only account, with a server at that address.
+    /// Finds the account for a request from a server if the Request-URI is not a contact of an account. The called
+    /// number selects among the accounts at that server. If it matches none of them, the request belongs to the trunk
+    /// that lists the source address in its `sources`, or else to the only account that lists it. Unless
+    /// `accept_unknown` is set, a trunk or a single account with a server at that address is selected in the same way.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, accept_unknown: bool) -> Option<AccountId> {
         let address = address.to_canonical();
         let listed: Vec<&Users> =
@@ -189,8 +189,8 @@ impl Accounts {
         named.or_else(unnamed)
     }
 
-    /// Returns the account that a request names. Among several, the one whose `called_number` ranks the naming part
-    /// highest.
+    /// Returns the account whose user part is the called number of a request. If different parts of the request name
+    /// different accounts, the part that is first in an account's `called_number` decides.
     fn named_in(&self, request: &Request, among: &[&Users]) -> Option<AccountId> {
         let named = CalledNumberSource::ALL.into_iter().filter_map(|source| Some((source, source.user(request)?)));
         let ranked = named.flat_map(|(source, user)| {
@@ -208,8 +208,8 @@ impl Accounts {
         among.iter().filter_map(|users| users.get(&user)).any(|accounts| accounts.contains(&id))
     }
 
-    /// Returns the source of the host of the first hop of an account's requests: the registrar if the route consists
-    /// only of its `Service-Route` (RFC 3608).
+    /// Returns which element named the host of the first hop of an account's requests. It is the registrar if the route
+    /// consists only of its `Service-Route` (RFC 3608).
     fn named_by(&self, id: Option<AccountId>, service_route: &[NameAddr]) -> NamedBy {
         let is_served = id.and_then(|id| self.get(id)).is_some_and(|account| account.route.is_empty());
         match id.and_then(|id| self.homes.get(&id)).filter(|_| is_served && !service_route.is_empty()) {
@@ -218,7 +218,8 @@ impl Accounts {
         }
     }
 
-    /// Returns the source of the host of the first hop of a REGISTER: the registrar if it has redirected the account.
+    /// Returns which element named the host of the first hop of a REGISTER. It is the registrar if it has redirected
+    /// the account.
     pub(super) fn registrar_named_by(&self, id: AccountId, destination: &layer::Destination) -> NamedBy {
         let layer::Destination::Resolve { host, .. } = destination else { return NamedBy::Account };
         let account = self.get(id);

@@ -139,7 +139,7 @@ pub(super) struct CallContext {
     /// The login for challenges.
     pub(super) auth: Option<auth::AuthClient>,
     pub(super) next_hop: NextHop,
-    /// The source of the host that out-of-dialog requests are sent to.
+    /// The element that named the host to which out-of-dialog requests are sent.
     pub(super) named_by: NamedBy,
     /// The source address of the peer's latest response or of its INVITE.
     pub(super) peer: Option<IpAddr>,

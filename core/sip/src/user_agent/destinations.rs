@@ -109,7 +109,7 @@ impl Reach {
     }
 }
 
-/// The source of a host name.
+/// The element that named a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamedBy {
     /// A page, in its settings or as a callee.
@@ -155,7 +155,7 @@ impl Servers {
         Self::Listed(hosts.into_iter().map(|host| ListedServer { host: host.to_owned(), port: None }).collect())
     }
 
-    /// Returns whether a page may name any server.
+    /// Returns whether there is a server that a page may name.
     #[must_use]
     pub fn allow_some(&self) -> bool {
         match self {

@@ -92,7 +92,8 @@ impl UserAgent {
         if self.is_certainly_from_phone(request, &from) {
             return self.phone(incoming, &from, now);
         }
-        // Before all criteria that phones influence: no phone may cause a server's calls to be challenged.
+        // Checked before the criteria that phones influence, so that no phone can cause a server's calls to be
+        // challenged.
         if let Some(account) = self.accounts.of_server(request, address, accept_unknown) {
             return Some(Origin::Account(account));
         }

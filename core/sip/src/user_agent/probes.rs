@@ -56,7 +56,7 @@ impl UserAgent {
         }
     }
 
-    /// Processes a response to OPTIONS. Returns false if it belongs to another request.
+    /// Processes a response to OPTIONS. Returns false if the response is to another request.
     pub(super) fn is_of_probe(&mut self, key: ClientKey, response: &Response, source: &Source) -> bool {
         let Some(account) = self.probes.pending.get(&key).copied() else { return false };
         if !response.is_provisional() {

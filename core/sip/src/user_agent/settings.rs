@@ -79,7 +79,8 @@ impl UserAgentSettings {
         }
     }
 
-    /// Limits a destination to the hosts that `named_by` may reach. Returns `None` if nothing may be sent there.
+    /// Limits a destination to the hosts that the element `named_by` may name. Returns `None` if nothing may be sent
+    /// there.
     pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
         match destination {
             layer::Destination::Resolve { host, port, transport, secure, .. } => {

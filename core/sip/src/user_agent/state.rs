@@ -4,7 +4,7 @@ use super::context::layer_settings;
 use super::{UserAgent, UserAgentSettings, registrar_settings};
 use serde::{Deserialize, Serialize};
 
-/// The state of a user agent: everything but its settings, and outputs that have not been taken.
+/// The state of a user agent, without its settings and without the outputs that were not polled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserAgentState(UserAgent);
@@ -18,7 +18,7 @@ impl UserAgent {
         UserAgentState(agent)
     }
 
-    /// Creates a user agent that continues from a state with the present settings, which may be others than before.
+    /// Creates a user agent that continues from a state. `settings` may differ from the earlier settings.
     #[must_use]
     pub fn restore(settings: UserAgentSettings, UserAgentState(mut agent): UserAgentState) -> Self {
         agent.configure(settings);

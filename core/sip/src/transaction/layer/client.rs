@@ -60,14 +60,14 @@ pub(super) enum Endpoint {
     Target(Target),
 }
 
-/// The time that a server may take to respond if TCP was selected for the size of the request. It equals the time that
-/// a connection may take to open.
+/// The maximum time until a response if TCP was selected for the size of the request. It equals the maximum time for
+/// opening a connection.
 pub(super) const TCP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time that a server is remembered as not responding over TCP.
+/// The time for which TCP is not tried again for large requests to a server that did not respond over TCP.
 const WITHOUT_TCP: Duration = Duration::from_secs(600);
 
-/// The maximum number of servers remembered as not responding over TCP.
+/// The maximum number of stored servers that did not respond over TCP.
 const MOST_WITHOUT_TCP: usize = 1_024;
 
 /// The kind of failure after which a candidate is tried.

@@ -157,7 +157,7 @@ impl Layer {
         self.send_line_ends(flow, b"\r\n\r\n");
     }
 
-    /// Sends a request on a flow once, without a transaction and without interest in its response.
+    /// Sends a request on a flow once, without a transaction. Its response is ignored.
     pub fn send_once(&mut self, mut request: Request, flow: &Source) {
         let Some(local) = self.settings.local(flow.transport, flow.remote.ip()).cloned() else { return };
         let branch = format!("{UNANSWERED}.{}", self.token());

@@ -100,7 +100,7 @@ impl Redirection {
     }
 }
 
-/// Returns whether requests for a target are sent to another address than its host, which `maddr` causes.
+/// Returns whether `maddr` directs requests for a target to another host than that of its URI.
 fn is_elsewhere(target: &Uri) -> bool {
     target.as_sip().is_some_and(|sip| sip.next_hop() != *sip.host())
 }

@@ -54,7 +54,7 @@ pub(crate) enum Reply {
 /// The state of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Exchange {
-    /// There was no offer yet. The callee has to make one.
+    /// No offer has been made yet. The callee makes the first one.
     Unmade,
     /// No offer is pending.
     Settled,

@@ -89,7 +89,7 @@ impl Session {
 
     fn receive_bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         if self.is_caller && self.stage == Stage::Early {
-            // Before the call is answered, the callee must use a failure response instead (RFC 3261 §15).
+            // Before the call is answered, the callee must send a failure response instead of a BYE (RFC 3261 §15).
             return self.answer_with(incoming, 481, scope);
         }
         self.answer_with(incoming, 200, scope);

@@ -141,7 +141,7 @@ impl Session {
         self.stage == Stage::Gone && self.acks.is_empty() && !self.has_outgoing(&Method::Invite)
     }
 
-    /// Processes the 2xx of the local or remote side.
+    /// Confirms the session after a sent or received 2xx.
     pub(super) fn establish(&mut self, scope: &mut Scope<'_>) {
         self.stage = Stage::Established;
         self.send_pending_offer(scope);

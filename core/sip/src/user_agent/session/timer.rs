@@ -169,7 +169,7 @@ impl SessionTimer {
     /// Checks the interval of a request.
     pub(crate) fn check(&self, proposal: &Proposal) -> Result<(), TooBrief> {
         let too_brief = proposal.expires.as_ref().is_some_and(|expires| interval(expires) < self.least);
-        // A caller without timer support would not understand a 422; a proxy added the interval.
+        // A caller without timer support cannot process a 422. A proxy added the interval.
         if self.is_used() && proposal.is_supported && too_brief { Err(TooBrief(self.least)) } else { Ok(()) }
     }
 
