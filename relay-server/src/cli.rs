@@ -322,7 +322,7 @@ fn announcement(server: &RunningRelay) -> String {
 mod tests {
     use super::{HASHES, sip_hash};
     use crate::config::parse;
-    use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
+    use offhook_sip::auth::{Challenge, CoveredParts, Credentials, Login};
 
     #[test]
     fn hashed_password_accepts_only_the_right_password() {
@@ -332,10 +332,10 @@ mod tests {
             let settings = parse("test.toml", &text).unwrap();
             let written = format!("Digest realm=\"pbx.test\", nonce=\"n\", algorithm={algorithm}, qop=\"auth\"");
             let challenge: Challenge = written.parse().unwrap();
-            let asked = Asked { method: "REGISTER", uri: "sip:pbx.test", body: b"" };
+            let covered = CoveredParts { method: "REGISTER", uri: "sip:pbx.test", body: b"" };
             let is_accepted = |password: &str| {
-                let credentials = Credentials::answer(&challenge, &Login::new("101", password), &asked, "c", 1);
-                credentials.is_made_with(&settings.sip.phones["101"], &asked)
+                let credentials = Credentials::answer(&challenge, &Login::new("101", password), &covered, "c", 1);
+                credentials.is_made_with(&settings.sip.phones["101"], &covered)
             };
             assert!(is_accepted("tulip") && !is_accepted("rose"), "{algorithm}");
         }

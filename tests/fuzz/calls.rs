@@ -216,7 +216,7 @@ impl Stage {
             | Event::RegistrationFailed { .. }
             | Event::Unregistered { .. }
             | Event::PhoneBound { .. }
-            | Event::PhoneGone { .. }
+            | Event::PhoneUnbound { .. }
             | Event::Offense { .. } => return,
         };
         assert_eq!(self.calls.get(&invite), Some(&false), "nothing follows the end");

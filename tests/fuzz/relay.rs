@@ -388,7 +388,7 @@ impl Stage {
             let (user, binding) = ("bob".to_owned(), BindingId(1));
             return self.event(match script.next().unwrap_or(0) % 2 {
                 0 => Event::PhoneBound { user, binding },
-                _ => Event::PhoneGone { user, binding },
+                _ => Event::PhoneUnbound { user, binding },
             });
         };
         let failure = Failure::Timeout;

@@ -118,7 +118,7 @@ impl SipServer {
     fn handle_event(&mut self, event: Event, now: Time) {
         match event {
             Event::PhoneBound { user, binding } => self.bindings.push((user, binding)),
-            Event::PhoneGone { binding, .. } => self.bindings.retain(|(_, known)| *known != binding),
+            Event::PhoneUnbound { binding, .. } => self.bindings.retain(|(_, known)| *known != binding),
             Event::Incoming { invite, request } => self.incoming(invite, *request, now),
             Event::Progress { invite, status, .. } => {
                 if let Some(of) = self.forwards.get(&invite).copied() {

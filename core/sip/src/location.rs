@@ -15,9 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The maximum number of names that are resolved for one question, because the owner of a zone controls all records in
 /// it.
-const MOST_NAMES: usize = 16;
+const MAX_NAMES: usize = 16;
 /// The maximum number of targets of a result.
-const MOST_TARGETS: usize = 32;
+const MAX_TARGETS: usize = 32;
 
 /// A query for the servers of a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Abilities {
 impl Abilities {
     /// Returns whether the relay listens on the transport, so that it can receive responses.
     #[must_use]
-    pub const fn speak(self, transport: Transport) -> bool {
+    pub const fn supports(self, transport: Transport) -> bool {
         match transport {
             Transport::Udp => self.udp,
             Transport::Tcp => self.tcp,
@@ -61,7 +61,7 @@ impl Abilities {
 
     /// Returns whether the relay has a socket of the address's family.
     #[must_use]
-    pub const fn reach(self, address: &IpAddr) -> bool {
+    pub const fn has_family(self, address: &IpAddr) -> bool {
         match address {
             IpAddr::V4(_) => self.ipv4,
             IpAddr::V6(_) => self.ipv6,
@@ -169,16 +169,16 @@ pub fn after_naptr(question: &Question, mut records: Vec<Naptr>, abilities: Abil
             _ => return None,
         };
         let is_followed = record.flags.eq_ignore_ascii_case("s") && !record.replacement.is_empty();
-        (is_followed && abilities.speak(transport)).then_some(Service { name: record.replacement, transport })
+        (is_followed && abilities.supports(transport)).then_some(Service { name: record.replacement, transport })
     });
-    let services: Vec<Service> = usable.take(MOST_NAMES).collect();
+    let services: Vec<Service> = usable.take(MAX_NAMES).collect();
     if !services.is_empty() {
         return Step::Srv(services);
     }
     let all: &[Transport] =
         if question.secure { &[Transport::Tls] } else { &[Transport::Udp, Transport::Tcp, Transport::Tls] };
-    let spoken = all.iter().filter(|transport| abilities.speak(**transport));
-    Step::Srv(spoken.map(|transport| service(&question.host, *transport)).collect())
+    let supported = all.iter().filter(|transport| abilities.supports(**transport));
+    Step::Srv(supported.map(|transport| service(&question.host, *transport)).collect())
 }
 
 /// Returns the step after the SRV queries (RFC 3263 §4.2). `found` lists each queried service, in order, with its
@@ -197,7 +197,7 @@ pub fn after_srv(question: &Question, found: Vec<(Service, Vec<Srv>)>, random: &
             hosts.push(ServerHost { name: record.target, port: record.port, transport: service.transport });
         }
     }
-    hosts.truncate(MOST_NAMES);
+    hosts.truncate(MAX_NAMES);
     if hosts.is_empty() { Step::Done(Vec::new()) } else { Step::Addresses(hosts) }
 }
 
@@ -210,13 +210,13 @@ pub fn after_addresses(
     abilities: Abilities,
 ) -> Vec<Target> {
     let all = found.into_iter().flat_map(|(host, addresses)| {
-        let reached = addresses.into_iter().filter(move |address| abilities.reach(address));
+        let reached = addresses.into_iter().filter(move |address| abilities.has_family(address));
         reached.map(move |address| (host.transport, SocketAddr::new(address, host.port)))
     });
     let mut targets: Vec<Target> = Vec::new();
     for (transport, address) in all {
         let target = Target { transport, address, host: Some(question.host.clone()) };
-        if !targets.contains(&target) && targets.len() < MOST_TARGETS {
+        if !targets.contains(&target) && targets.len() < MAX_TARGETS {
             targets.push(target);
         }
     }
@@ -227,7 +227,7 @@ pub fn after_addresses(
 fn in_order(mut records: Vec<Srv>, random: &mut impl Rng) -> Vec<Srv> {
     // Records with weight 0 come first, so that they have a small chance to be selected (RFC 2782).
     records.sort_by_key(|record| (record.priority, record.weight != 0));
-    records.truncate(MOST_NAMES);
+    records.truncate(MAX_NAMES);
     let mut ordered = Vec::with_capacity(records.len());
     while let Some(priority) = records.first().map(|record| record.priority) {
         let same = records.iter().take_while(|record| record.priority == priority);

@@ -1,6 +1,6 @@
 //! A scripted SIP peer for tests.
 
-use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
+use offhook_sip::auth::{Challenge, CoveredParts, Credentials, Login};
 use offhook_sip::message::framing::{Splitter, StreamFrame};
 use offhook_sip::transport::Transport;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -245,7 +245,7 @@ impl Peer {
             None => ("Proxy-Authenticate", "Proxy-Authorization"),
         };
         let challenge: Challenge = challenged.header(asks).parse().unwrap();
-        let credentials = Credentials::answer(&challenge, login, &Asked { method, uri, body: b"" }, "cnonce", 1);
+        let credentials = Credentials::answer(&challenge, login, &CoveredParts { method, uri, body: b"" }, "cnonce", 1);
         self.credentials = format!("{answers}: {credentials}\r\n");
     }
 

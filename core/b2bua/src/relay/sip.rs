@@ -64,7 +64,7 @@ impl Relay {
                 self.registration_failed(account, &failure, retry_at, now);
             }
             Event::PhoneBound { user, binding } => self.locations.bind(LoginName(user), binding, now),
-            Event::PhoneGone { user, binding } => {
+            Event::PhoneUnbound { user, binding } => {
                 self.locations.unbind(&LoginName(user), binding);
             }
             Event::Offense { kind, address, is_verified } => self.note_offense(kind, address, is_verified, now),

@@ -2,17 +2,17 @@
 
 use super::algorithm::hex;
 use super::parameters::Parameters;
-use super::{Asked, AuthError, Challenge, Challenger, Credentials, Login};
+use super::{AuthError, Challenge, Challenger, CoveredParts, Credentials, Login};
 use core::fmt;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of stored realms. A request passes few proxies that challenge, and a challenger may be hostile.
-const MOST_REALMS: usize = 8;
+const MAX_REALMS: usize = 8;
 
 /// The maximum number of consecutive `stale` challenges to a nonce that was used for the first time.
-const MOST_STALE_AT_ONCE: u8 = 3;
+const MAX_STALE_AT_ONCE: u8 = 3;
 
 /// The login of one user and the latest challenge of each realm, with the nonce to use next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl AuthClient {
     ///
     /// # Errors
     /// Returns the reason that the request must not be sent again.
-    pub fn learn<'a>(
+    pub fn store_challenges<'a>(
         &mut self,
         challenges: impl Iterator<Item = (Challenger, &'a str)>,
         sent: &[(Challenger, Credentials)],
@@ -105,14 +105,14 @@ impl AuthClient {
             let served_before = sent.count() > 1 && sent.nonce != challenge.nonce;
             if !served_before {
                 stale_at_once += 1;
-                if !challenge.stale || stale_at_once > MOST_STALE_AT_ONCE {
+                if !challenge.stale || stale_at_once > MAX_STALE_AT_ONCE {
                     return Err(AuthRefusal::Rejected { realm: challenge.realm });
                 }
             }
         }
         let same_nonce = known.filter(|known| known.challenge.nonce == challenge.nonce);
         let (cnonce, count) = same_nonce.map_or((String::new(), 0), |known| (known.cnonce, known.count));
-        if self.realms.len() >= MOST_REALMS {
+        if self.realms.len() >= MAX_REALMS {
             self.realms.remove(0);
         }
         self.realms.push(Realm { challenger, challenge, cnonce, count, stale_at_once });
@@ -120,9 +120,9 @@ impl AuthClient {
     }
 
     /// Returns credentials for a request: one for each realm that has challenged and whose nonce can still be used.
-    pub fn credentials(&mut self, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Vec<(Challenger, Credentials)> {
+    pub fn credentials(&mut self, covered: &CoveredParts<'_>, rng: &mut ChaCha20Rng) -> Vec<(Challenger, Credentials)> {
         let login = &self.login;
-        self.realms.iter_mut().filter_map(|realm| realm.answer(login, asked, rng)).collect()
+        self.realms.iter_mut().filter_map(|realm| realm.answer(login, covered, rng)).collect()
     }
 
     /// Stores the nonce for the next request (RFC 3261 §20.6). `text` is the value of `Authentication-Info`.
@@ -156,7 +156,12 @@ impl Realm {
         self.challenger == challenger && self.challenge.realm == realm
     }
 
-    fn answer(&mut self, login: &Login, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Option<(Challenger, Credentials)> {
+    fn answer(
+        &mut self,
+        login: &Login,
+        covered: &CoveredParts<'_>,
+        rng: &mut ChaCha20Rng,
+    ) -> Option<(Challenger, Credentials)> {
         // Without qop, a second request cannot be distinguished from a replay, so a nonce is used once.
         if self.count > 0 && self.challenge.qop.is_empty() {
             return None;
@@ -167,6 +172,6 @@ impl Realm {
             self.cnonce = hex(&octets);
         }
         self.count = self.count.checked_add(1)?;
-        Some((self.challenger, Credentials::answer(&self.challenge, login, asked, &self.cnonce, self.count)))
+        Some((self.challenger, Credentials::answer(&self.challenge, login, covered, &self.cnonce, self.count)))
     }
 }

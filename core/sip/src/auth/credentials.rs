@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 /// The parts of a request that credentials cover.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct CoveredParts<'a> {
     /// The method.
     pub method: &'a str,
     /// The Request-URI in its serialized form.
@@ -54,27 +54,27 @@ impl Credentials {
     ///
     /// `auth` is preferred to `auth-int`, because many intermediaries modify SIP bodies.
     #[must_use]
-    pub fn answer(challenge: &Challenge, login: &Login, asked: &Asked<'_>, cnonce: &str, count: u32) -> Self {
+    pub fn answer(challenge: &Challenge, login: &Login, covered: &CoveredParts<'_>, cnonce: &str, count: u32) -> Self {
         let qop = challenge.qop.iter().min().copied();
         let protection = qop.map(|qop| Protection { qop, cnonce: cnonce.to_owned(), count });
         let mut credentials = Self {
             username: login.username.clone(),
             realm: challenge.realm.clone(),
             nonce: challenge.nonce.clone(),
-            uri: asked.uri.to_owned(),
+            uri: covered.uri.to_owned(),
             response: String::new(),
             algorithm: challenge.algorithm,
             opaque: challenge.opaque.clone(),
             protection,
         };
-        credentials.response = credentials.digest(&login.verifier(), asked).unwrap_or_default();
+        credentials.response = credentials.digest(&login.verifier(), covered).unwrap_or_default();
         credentials
     }
 
     /// Returns whether the digest matches `verifier` and this request. The comparison takes constant time.
     #[must_use]
-    pub fn is_made_with(&self, verifier: &Verifier, asked: &Asked<'_>) -> bool {
-        let right = self.digest(verifier, asked);
+    pub fn is_made_with(&self, verifier: &Verifier, covered: &CoveredParts<'_>) -> bool {
+        let right = self.digest(verifier, covered);
         right.is_some_and(|right| constant_time_eq(right.as_bytes(), self.response.to_ascii_lowercase().as_bytes()))
     }
 
@@ -85,19 +85,19 @@ impl Credentials {
     }
 
     /// Computes the digest (RFC 7616 §3.4.1 to §3.4.3).
-    fn digest(&self, verifier: &Verifier, asked: &Asked<'_>) -> Option<String> {
+    fn digest(&self, verifier: &Verifier, covered: &CoveredParts<'_>) -> Option<String> {
         let hash = self.algorithm.hash();
         let mut a1 = verifier.ha1(hash, &self.username, &self.realm)?;
         if self.algorithm.is_session() {
             a1 = hash.of_parts(&[&a1, &self.nonce, &self.protection.as_ref()?.cnonce]);
         }
         let Some(Protection { qop, cnonce, count }) = &self.protection else {
-            let a2 = hash.of_parts(&[asked.method, &self.uri]);
+            let a2 = hash.of_parts(&[covered.method, &self.uri]);
             return Some(hash.of_parts(&[&a1, &self.nonce, &a2]));
         };
         let a2 = match qop {
-            Qop::Auth => hash.of_parts(&[asked.method, &self.uri]),
-            Qop::AuthInt => hash.of_parts(&[asked.method, &self.uri, &hash.of(asked.body)]),
+            Qop::Auth => hash.of_parts(&[covered.method, &self.uri]),
+            Qop::AuthInt => hash.of_parts(&[covered.method, &self.uri, &hash.of(covered.body)]),
         };
         Some(hash.of_parts(&[&a1, &self.nonce, &format!("{count:08x}"), cnonce, qop.name(), &a2]))
     }

@@ -1,6 +1,6 @@
 //! Challenges and credentials in SIP messages (RFC 3261 §22.2, §22.3).
 
-use super::{Asked, AuthClient, AuthRefusal, Challenger, Credentials};
+use super::{AuthClient, AuthRefusal, Challenger, CoveredParts, Credentials};
 use crate::message::{HeaderName, Request, Response};
 use rand_chacha::ChaCha20Rng;
 
@@ -19,8 +19,8 @@ impl AuthClient {
         request.headers.remove(HeaderName::Authorization);
         request.headers.remove(HeaderName::ProxyAuthorization);
         let uri = request.uri.to_string();
-        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
-        for (challenger, credentials) in self.credentials(&asked, rng) {
+        let covered = CoveredParts { method: request.method.name(), uri: &uri, body: &request.body };
+        for (challenger, credentials) in self.credentials(&covered, rng) {
             request.headers.push(challenger.header(), credentials);
         }
     }
@@ -29,10 +29,10 @@ impl AuthClient {
     ///
     /// # Errors
     /// Returns the reason that the request must not be sent again.
-    pub fn learn_from(&mut self, request: &Request, response: &Response) -> Result<(), AuthRefusal> {
+    pub fn store_challenges_of(&mut self, request: &Request, response: &Response) -> Result<(), AuthRefusal> {
         let of_servers = response.headers.www_authenticate().map(|text| (Challenger::UserAgent, text));
         let of_proxies = response.headers.proxy_authenticate().map(|text| (Challenger::Proxy, text));
-        self.learn(of_servers.chain(of_proxies), &sent(request))
+        self.store_challenges(of_servers.chain(of_proxies), &sent(request))
     }
 }
 

@@ -17,7 +17,7 @@ mod server;
 pub use algorithm::{Algorithm, Hash, Qop};
 pub use challenge::{Challenge, Challenger};
 pub use client::{AuthClient, AuthRefusal};
-pub use credentials::{Asked, Credentials, Protection};
+pub use credentials::{CoveredParts, Credentials, Protection};
 pub use parameters::AuthError;
 pub use secret::{Login, Secret, Verifier};
 pub use server::{AuthServer, Presented, Rejection, ServerSettings};
@@ -25,7 +25,7 @@ pub use server::{AuthServer, Presented, Rejection, ServerSettings};
 /// Passes arbitrary octets to the parsers of challenges and credentials, and exercises the parsed values.
 pub fn fuzz_digest(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let asked = Asked { method: "REGISTER", uri: "sip:example.org", body: b"" };
+    let covered = CoveredParts { method: "REGISTER", uri: "sip:example.org", body: b"" };
     if let Ok(challenge) = text.parse::<Challenge>() {
         assert_eq!(
             challenge.to_string().parse::<Challenge>().as_ref(),
@@ -33,8 +33,8 @@ pub fn fuzz_digest(data: &[u8]) {
             "serialized challenge must parse"
         );
         let login = Login::new("alice", "secret");
-        let credentials = Credentials::answer(&challenge, &login, &asked, "cnonce", 1);
-        assert!(credentials.is_made_with(&login.verifier(), &asked), "computed credentials must verify");
+        let credentials = Credentials::answer(&challenge, &login, &covered, "cnonce", 1);
+        assert!(credentials.is_made_with(&login.verifier(), &covered), "computed credentials must verify");
         assert_eq!(
             credentials.to_string().parse::<Credentials>(),
             Ok(credentials),
@@ -47,7 +47,7 @@ pub fn fuzz_digest(data: &[u8]) {
             Ok(&credentials),
             "serialized credentials must parse"
         );
-        let _ = credentials.is_made_with(&Verifier::Password(Secret::new("secret")), &asked);
+        let _ = credentials.is_made_with(&Verifier::Password(Secret::new("secret")), &covered);
     }
 }
 

@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(super) struct Nonces {
     key: Key,
     lifetime: Duration,
-    most: usize,
+    max: usize,
     last: Time,
     /// The creation time of the newest nonce that was removed from `used`. Nonces up to this time are rejected, because
     /// a replay could not be detected.
@@ -44,10 +44,10 @@ struct Counts {
 pub(super) struct Stamp(Time);
 
 impl Nonces {
-    pub(super) fn new(lifetime: Duration, most: usize, rng: &mut ChaCha20Rng) -> Self {
+    pub(super) fn new(lifetime: Duration, max: usize, rng: &mut ChaCha20Rng) -> Self {
         let mut key = Key([0; 32]);
         rng.fill_bytes(&mut key.0);
-        Self { key, lifetime, most, last: Time::EPOCH, forgotten: None, used: BTreeMap::new() }
+        Self { key, lifetime, max, last: Time::EPOCH, forgotten: None, used: BTreeMap::new() }
     }
 
     /// Returns a new nonce for the client at `address`.
@@ -89,7 +89,7 @@ impl Nonces {
             oldest.remove();
         }
         let fresh = self.used.entry(stamp.0).or_default().take(count);
-        while self.used.len() > self.most {
+        while self.used.len() > self.max {
             self.forgotten = self.used.pop_first().map(|(at, _)| at);
         }
         fresh

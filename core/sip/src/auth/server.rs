@@ -2,7 +2,7 @@
 //! §2.3).
 
 use super::nonce::Nonces;
-use super::{Algorithm, Asked, AuthError, Challenge, Credentials, Qop, Secret, Verifier};
+use super::{Algorithm, AuthError, Challenge, CoveredParts, Credentials, Qop, Secret, Verifier};
 use core::fmt;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -22,7 +22,7 @@ pub struct ServerSettings {
     /// The lifetime of a nonce.
     pub nonce_lifetime: Duration,
     /// The maximum number of used nonces that are stored. Beyond it, the oldest become stale.
-    pub most_nonces: usize,
+    pub max_nonces: usize,
 }
 
 impl ServerSettings {
@@ -34,7 +34,7 @@ impl ServerSettings {
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             qop: vec![Qop::Auth],
             nonce_lifetime: Duration::from_secs(300),
-            most_nonces: 65_536,
+            max_nonces: 65_536,
         }
     }
 }
@@ -107,7 +107,7 @@ impl AuthServer {
     /// Creates a server with a random key for its nonces.
     #[must_use]
     pub fn new(settings: ServerSettings, rng: &mut ChaCha20Rng) -> Self {
-        let nonces = Nonces::new(settings.nonce_lifetime, settings.most_nonces, rng);
+        let nonces = Nonces::new(settings.nonce_lifetime, settings.max_nonces, rng);
         Self { settings, nonces }
     }
 
@@ -163,24 +163,24 @@ impl AuthServer {
     pub fn verify(
         &mut self,
         presented: Presented,
-        asked: &Asked<'_>,
+        covered: &CoveredParts<'_>,
         find: impl FnOnce(&str) -> Option<Verifier>,
         now: Time,
     ) -> Result<Credentials, Rejection> {
         let Presented { ours: Some(credentials), .. } = presented else {
             return Err(presented.malformed.map_or(Rejection::Missing, Rejection::Malformed));
         };
-        if credentials.uri != asked.uri {
+        if credentials.uri != covered.uri {
             return Err(Rejection::Malformed(AuthError::Malformed("credentials for another request")));
         }
-        self.check(&credentials, asked, find(&credentials.username), now)?;
+        self.check(&credentials, covered, find(&credentials.username), now)?;
         Ok(credentials)
     }
 
     fn check(
         &mut self,
         credentials: &Credentials,
-        asked: &Asked<'_>,
+        covered: &CoveredParts<'_>,
         verifier: Option<Verifier>,
         now: Time,
     ) -> Result<(), Rejection> {
@@ -199,7 +199,7 @@ impl AuthServer {
         // An unknown user is processed in the same time as a known one, so that timing does not reveal user names.
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| Verifier::Password(Secret::new("")));
-        let good = credentials.is_made_with(&verifier, asked);
+        let good = credentials.is_made_with(&verifier, covered);
         if !(known && good) {
             return Err(wrong());
         }

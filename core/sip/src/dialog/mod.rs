@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_FORWARDS: u8 = 70;
 
 /// The maximum number of hops in a route set.
-const MOST_ROUTES: usize = 32;
+const MAX_ROUTES: usize = 32;
 
 /// The identifier of a dialog from the local point of view (RFC 3261 §12).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ impl Dialog {
         let remote = headers.from()?;
         let contact = headers.contact().ok_or(Malformed("missing Contact"))??;
         let routes = headers.record_routes()?;
-        if routes.len() > MOST_ROUTES {
+        if routes.len() > MAX_ROUTES {
             return Err(Malformed("too many routes"));
         }
         let id = DialogId {
@@ -212,7 +212,7 @@ impl Dialog {
     /// Updates the route set and the remote target from a response to the INVITE that creates the dialog.
     fn update_from(&mut self, response: &Response) -> Result<(), Malformed> {
         let mut routes = response.headers.record_routes()?;
-        if routes.len() > MOST_ROUTES {
+        if routes.len() > MAX_ROUTES {
             return Err(Malformed("too many routes"));
         }
         routes.reverse();
@@ -227,7 +227,7 @@ impl Dialog {
     ///
     /// # Errors
     /// Returns an error if a request with an equal or higher number was received before.
-    pub fn take(&mut self, cseq: u32) -> Result<(), OutOfOrder> {
+    pub fn accept_cseq(&mut self, cseq: u32) -> Result<(), OutOfOrder> {
         if self.remote_cseq.is_some_and(|last| cseq <= last) {
             return Err(OutOfOrder);
         }

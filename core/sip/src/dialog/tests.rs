@@ -1,3 +1,5 @@
+//! Tests of dialogs (RFC 3261 §12).
+
 use super::{Dialog, DialogId, OutOfOrder, Referral, Stage, refer_to};
 use crate::message::{Message, Method, Replaces, Request, Response};
 
@@ -108,10 +110,10 @@ fn response_2xx_replaces_early_route_set() {
 #[test]
 fn request_with_lower_cseq_is_out_of_order() {
     let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
-    assert_eq!(dialog.take(7), Err(OutOfOrder));
-    assert_eq!(dialog.take(6), Err(OutOfOrder));
-    assert_eq!(dialog.take(12), Ok(()));
-    assert_eq!(dialog.take(8), Err(OutOfOrder));
+    assert_eq!(dialog.accept_cseq(7), Err(OutOfOrder));
+    assert_eq!(dialog.accept_cseq(6), Err(OutOfOrder));
+    assert_eq!(dialog.accept_cseq(12), Ok(()));
+    assert_eq!(dialog.accept_cseq(8), Err(OutOfOrder));
 }
 
 #[test]

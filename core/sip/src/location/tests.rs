@@ -1,3 +1,5 @@
+//! Tests of the location of SIP servers (RFC 3263).
+
 use super::{
     Abilities, Naptr, Question, ServerHost, Service, Srv, Step, after_addresses, after_naptr, after_srv, first,
 };
@@ -177,7 +179,7 @@ fn srv_order_is_deterministic_for_a_seed() {
 
 #[test]
 fn targets_are_reachable_unique_and_limited() {
-    let asked = question("example.org");
+    let question = question("example.org");
     let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
     let found = vec![
         (host("one", 5060, Transport::Udp), addresses(&["192.0.2.1", "2001:db8::1", "192.0.2.1"])),
@@ -186,11 +188,11 @@ fn targets_are_reachable_unique_and_limited() {
     let one = target(Transport::Udp, "192.0.2.1:5060", "example.org");
     let six = target(Transport::Udp, "[2001:db8::1]:5060", "example.org");
     let two = target(Transport::Tls, "192.0.2.2:5061", "example.org");
-    assert_eq!(after_addresses(&asked, found.clone(), ALL), [one.clone(), six.clone(), two.clone()]);
-    assert_eq!(after_addresses(&asked, found.clone(), Abilities { ipv6: false, ..ALL }), [one, two]);
-    assert_eq!(after_addresses(&asked, found, Abilities { ipv4: false, ..ALL }), [six]);
+    assert_eq!(after_addresses(&question, found.clone(), ALL), [one.clone(), six.clone(), two.clone()]);
+    assert_eq!(after_addresses(&question, found.clone(), Abilities { ipv6: false, ..ALL }), [one, two]);
+    assert_eq!(after_addresses(&question, found, Abilities { ipv4: false, ..ALL }), [six]);
     let flood: Vec<String> = (0..200).map(|number| format!("192.0.2.{number}")).collect();
     let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
     let found = vec![(host("one", 5060, Transport::Udp), addresses(&flood))];
-    assert_eq!(after_addresses(&asked, found, ALL).len(), 32);
+    assert_eq!(after_addresses(&question, found, ALL).len(), 32);
 }

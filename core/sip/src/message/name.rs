@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// Whether a header line may contain a comma-separated list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
+enum ValueCount {
     One,
     Many,
 }
 
 macro_rules! names {
-    ($($variant:ident $name:literal $compact:literal $holds:ident $source:literal;)*) => {
+    ($($variant:ident $name:literal $compact:literal $count:ident $source:literal;)*) => {
         /// The name of a header. Names are compared without regard to case, and compact forms equal long ones.
         #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
         #[serde(into = "String", from = "String")]
@@ -48,7 +48,7 @@ macro_rules! names {
             #[must_use]
             pub const fn is_list(&self) -> bool {
                 match self {
-                    $(Self::$variant => matches!(Holds::$holds, Holds::Many),)*
+                    $(Self::$variant => matches!(ValueCount::$count, ValueCount::Many),)*
                     Self::Other(_) => false,
                 }
             }

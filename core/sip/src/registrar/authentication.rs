@@ -5,7 +5,7 @@
 //! `Retry-After`, and limits the number of passwords that are verified.
 
 use super::{Event, Refusal, Registrar};
-use crate::auth::{Asked, Presented, Rejection};
+use crate::auth::{CoveredParts, Presented, Rejection};
 use crate::message::{Request, Uri};
 use crate::transport::Source;
 use offhook_clock::Time;
@@ -36,11 +36,11 @@ impl Registrar {
         {
             return Err(self.lockout(attempt, now));
         }
-        let uri = asked_uri(&presented, &request.uri);
-        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
+        let uri = uri_in_credentials(&presented, &request.uri);
+        let covered = CoveredParts { method: request.method.name(), uri: &uri, body: &request.body };
         let users = &self.settings.users;
         let find = |name: &str| users.get(name).cloned();
-        match (self.auth.verify(presented, &asked, find, now), attempt) {
+        match (self.auth.verify(presented, &covered, find, now), attempt) {
             (Ok(credentials), attempt) => {
                 let address = attempt.map_or(source.remote.ip(), |attempt| attempt.address);
                 self.lockouts.succeed(address.into(), &credentials.username);
@@ -103,7 +103,7 @@ impl Registrar {
 
 /// Returns the Request-URI in the form used by the credentials if both are equivalent: phones and proxies write it in
 /// different forms.
-fn asked_uri(presented: &Presented, request_uri: &Uri) -> String {
+fn uri_in_credentials(presented: &Presented, request_uri: &Uri) -> String {
     let is_equivalent = |text: &&str| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(request_uri));
     presented.uri().filter(is_equivalent).map_or_else(|| request_uri.to_string(), str::to_owned)
 }

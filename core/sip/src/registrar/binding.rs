@@ -106,7 +106,7 @@ pub struct Lifetimes {
     /// The minimum. Shorter ones are rejected with 423.
     pub shortest: Duration,
     /// The default if the phone requests none.
-    pub usual: Duration,
+    pub default: Duration,
     /// The maximum. Longer ones are reduced to it.
     pub longest: Duration,
 }
@@ -115,7 +115,7 @@ impl Default for Lifetimes {
     fn default() -> Self {
         Self {
             shortest: Duration::from_secs(60),
-            usual: Duration::from_secs(3_600),
+            default: Duration::from_secs(3_600),
             longest: Duration::from_secs(7_200),
         }
     }
@@ -125,7 +125,11 @@ impl Lifetimes {
     /// Returns the lifetime granted for a requested number of seconds, or the minimum as an error if the requested one
     /// is too short.
     pub(super) fn grant(&self, seconds: Option<u32>) -> Result<Duration, Duration> {
-        let asked = seconds.map_or(self.usual, |seconds| Duration::from_secs(seconds.into()));
-        if asked < self.shortest && !asked.is_zero() { Err(self.shortest) } else { Ok(asked.min(self.longest)) }
+        let requested = seconds.map_or(self.default, |seconds| Duration::from_secs(seconds.into()));
+        if requested < self.shortest && !requested.is_zero() {
+            Err(self.shortest)
+        } else {
+            Ok(requested.min(self.longest))
+        }
     }
 }

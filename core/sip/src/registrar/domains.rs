@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 /// The maximum number of domains that the bindings of one user may add: one name for phones inside a network, and one
 /// for phones outside.
-const MOST_DOMAINS_PER_USER: usize = 2;
+const MAX_DOMAINS_PER_USER: usize = 2;
 
 impl Registrar {
     /// Returns whether the host is one of the configured domains.
@@ -49,7 +49,7 @@ impl Registrar {
         let others: BTreeSet<String> =
             self.bindings_of(user).filter_map(|(_, binding)| binding.domain.clone()).collect();
         binding.domain =
-            binding.domain.take().filter(|name| others.contains(name) || others.len() < MOST_DOMAINS_PER_USER);
+            binding.domain.take().filter(|name| others.contains(name) || others.len() < MAX_DOMAINS_PER_USER);
         self.learned.extend(binding.domain.clone().map(|name| (name, id)));
         self.sources.insert((binding.registered_from.to_canonical(), id));
     }

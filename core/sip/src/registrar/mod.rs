@@ -49,7 +49,7 @@ pub struct RegistrarSettings {
     /// The interval of OPTIONS to phones behind a NAT that registered over UDP. Zero disables them.
     pub nat_keep_alive: Duration,
     /// The maximum number of bindings of a user. A further one removes the oldest.
-    pub most_bindings: usize,
+    pub max_bindings: usize,
     /// The policy for lockouts after wrong passwords.
     pub lockouts: Policy,
 }
@@ -73,7 +73,7 @@ impl RegistrarSettings {
             users,
             lifetimes: Lifetimes::default(),
             nat_keep_alive: Duration::ZERO,
-            most_bindings: 10,
+            max_bindings: 10,
             lockouts: Policy::default(),
         }
     }
@@ -241,7 +241,7 @@ impl Registrar {
         if contacts.iter().any(|contact| contact.uri.as_sip().is_none()) {
             return Err(Refusal::Status(400, "A Contact Without SIP URI"));
         }
-        if contacts.len() > self.settings.most_bindings {
+        if contacts.len() > self.settings.max_bindings {
             return Err(Refusal::Status(403, "Too Many Contacts"));
         }
         let mut changes: Vec<Change> = Vec::new();
@@ -321,7 +321,7 @@ impl Registrar {
 
     /// Removes the oldest binding if there are too many: a restarted phone may register at a new address each time.
     fn make_room(&mut self, user: &str) {
-        if self.bindings_of(user).count() > self.settings.most_bindings {
+        if self.bindings_of(user).count() > self.settings.max_bindings {
             let oldest = self.bindings_of(user).map(|(id, _)| id).next();
             oldest.into_iter().for_each(|oldest| self.unbind(oldest));
         }

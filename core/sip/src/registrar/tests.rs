@@ -3,7 +3,7 @@
 mod domains;
 
 use super::{Event, Kind, Lifetimes, Registrar, RegistrarSettings};
-use crate::auth::{Algorithm, Asked, Challenge, Credentials, Hash, Login, Secret, Verifier};
+use crate::auth::{Algorithm, Challenge, CoveredParts, Credentials, Hash, Login, Secret, Verifier};
 use crate::message::{HeaderName, Message, Request, Response};
 use crate::transaction::layer::Destination;
 use crate::transport::{FlowId, Source, Target, Transport};
@@ -35,7 +35,7 @@ impl Bench {
         let users = ["desk", "hall"].map(|user| (user.to_owned(), Login::new(user, "secret").verifier()));
         let settings = RegistrarSettings {
             lifetimes: Lifetimes { longest: Duration::from_secs(600), ..Lifetimes::default() },
-            most_bindings: 3,
+            max_bindings: 3,
             ..RegistrarSettings::new("pbx.example".parse().unwrap(), BTreeMap::from(users))
         };
         Self {
@@ -66,8 +66,8 @@ impl Bench {
     fn with_credentials(&mut self, mut request: Request, written_uri: &str) -> Request {
         if let Some(challenge) = &self.answer {
             self.used += 1;
-            let asked = Asked { method: "REGISTER", uri: written_uri, body: &request.body };
-            let credentials = Credentials::answer(challenge, &self.login, &asked, "c", self.used);
+            let covered = CoveredParts { method: "REGISTER", uri: written_uri, body: &request.body };
+            let credentials = Credentials::answer(challenge, &self.login, &covered, "c", self.used);
             request.headers.push(HeaderName::Authorization, credentials);
         }
         request

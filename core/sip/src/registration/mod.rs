@@ -16,9 +16,9 @@
 //!
 //! A request is not sent while another one is pending (RFC 3261 §10.2), unless the network has changed since.
 
+mod exchange;
 mod keep_alive;
 mod many;
-mod round;
 
 pub use keep_alive::{KeepAlives, Ping};
 pub use many::{Output as ManyOutput, Registrations};
@@ -28,10 +28,10 @@ use crate::message::{HeaderName, Method, NameAddr, Request, Response, Uri};
 use crate::transaction;
 use crate::user_agent::io::Failure;
 use core::time::Duration;
+use exchange::{RegisterExchange, is_final, own_contact};
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
-use round::{Round, is_final, own_contact};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -58,7 +58,7 @@ const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 const SHORTEST_BINDING: Duration = Duration::from_secs(10);
 
 /// After a network change, the accounts register again at random times within this period.
-const RUSH: Duration = Duration::from_secs(2);
+const NETWORK_CHANGE_SPREAD: Duration = Duration::from_secs(2);
 
 /// The account to register and its registrar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,10 +131,10 @@ enum Then {
 /// `binding` is the time until which an earlier binding is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
-    Registering { round: Round, binding: Option<Time>, then: Then },
+    Registering { exchange: RegisterExchange, binding: Option<Time>, then: Then },
     Registered { expires_at: Time, refresh_at: Time },
     Waiting { retry_at: Time, binding: Option<Time> },
-    Unregistering { round: Round },
+    Unregistering { exchange: RegisterExchange },
     Unregistered,
     Failed,
 }
@@ -182,12 +182,13 @@ impl Registration {
         let state = core::mem::replace(&mut self.state, State::Failed);
         self.state = match (state, input) {
             (state, Input::Response(response)) if !self.is_awaited(response) => state,
-            (State::Registering { round, binding, then }, Input::Response(response)) if !response.is_success() => {
-                match (self.try_again(round, response), then, binding) {
-                    (Ok(round), Then::Stay, _) => self
-                        .send_register(round, self.lifetime, rng, |round| State::Registering { round, binding, then }),
-                    (Ok(round), Then::Leave, Some(_)) => {
-                        self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+            (State::Registering { exchange, binding, then }, Input::Response(response)) if !response.is_success() => {
+                match (self.try_again(exchange, response), then, binding) {
+                    (Ok(exchange), Then::Stay, _) => self.send_register(exchange, self.lifetime, rng, |exchange| {
+                        State::Registering { exchange, binding, then }
+                    }),
+                    (Ok(exchange), Then::Leave, Some(_)) => {
+                        self.send_register(exchange, Duration::ZERO, rng, |exchange| State::Unregistering { exchange })
                     }
                     (Ok(_), Then::Leave, None) => self.leave(),
                     (Err(failure), _, _) => self.fail(failure, Some(response), (binding, then), rng, now),
@@ -199,8 +200,8 @@ impl Registration {
             (State::Registering { binding, then, .. }, Input::Failed(failure)) => {
                 self.fail(failure.into(), None, (binding, then), rng, now)
             }
-            (State::Registering { round, binding, .. }, Input::Unregister) => {
-                State::Registering { round, binding, then: Then::Leave }
+            (State::Registering { exchange, binding, .. }, Input::Unregister) => {
+                State::Registering { exchange, binding, then: Then::Leave }
             }
             // The pending request may not be answered on the new network.
             (State::Registering { binding, then: Then::Stay, .. }, Input::NetworkChanged) => {
@@ -210,15 +211,17 @@ impl Registration {
                 self.unregister(rng)
             }
             (State::Registered { expires_at, .. }, Input::NetworkChanged) => {
-                State::Registered { expires_at, refresh_at: now + part_of(RUSH, 0, rng) }
+                State::Registered { expires_at, refresh_at: now + part_of(NETWORK_CHANGE_SPREAD, 0, rng) }
             }
             (State::Waiting { binding, .. }, Input::NetworkChanged) => {
                 self.failures = 0;
-                State::Waiting { retry_at: now + part_of(RUSH, 0, rng), binding }
+                State::Waiting { retry_at: now + part_of(NETWORK_CHANGE_SPREAD, 0, rng), binding }
             }
-            (State::Unregistering { round }, Input::Response(response)) if !response.is_success() => {
-                match self.try_again(round, response) {
-                    Ok(round) => self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round }),
+            (State::Unregistering { exchange }, Input::Response(response)) if !response.is_success() => {
+                match self.try_again(exchange, response) {
+                    Ok(exchange) => {
+                        self.send_register(exchange, Duration::ZERO, rng, |exchange| State::Unregistering { exchange })
+                    }
                     Err(_) => self.leave(),
                 }
             }
@@ -238,13 +241,17 @@ impl Registration {
     }
 
     fn register(&mut self, binding: Option<Time>, rng: &mut ChaCha20Rng) -> State {
-        let round = Round::new(&self.settings);
-        self.send_register(round, self.lifetime, rng, |round| State::Registering { round, binding, then: Then::Stay })
+        let exchange = RegisterExchange::new(&self.settings);
+        self.send_register(exchange, self.lifetime, rng, |exchange| State::Registering {
+            exchange,
+            binding,
+            then: Then::Stay,
+        })
     }
 
     fn unregister(&mut self, rng: &mut ChaCha20Rng) -> State {
-        let round = Round::new(&self.settings);
-        self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+        let exchange = RegisterExchange::new(&self.settings);
+        self.send_register(exchange, Duration::ZERO, rng, |exchange| State::Unregistering { exchange })
     }
 
     fn leave(&mut self) -> State {
@@ -255,13 +262,13 @@ impl Registration {
     /// Sends the next request of an exchange.
     fn send_register(
         &mut self,
-        mut round: Round,
+        mut exchange: RegisterExchange,
         lifetime: Duration,
         rng: &mut ChaCha20Rng,
-        state: impl FnOnce(Round) -> State,
+        state: impl FnOnce(RegisterExchange) -> State,
     ) -> State {
         self.cseq += 1;
-        let mut request = Request::new(Method::Register, round.target.clone());
+        let mut request = Request::new(Method::Register, exchange.target.clone());
         let headers = &mut request.headers;
         headers.set_routes(&self.settings.route);
         headers.push(HeaderName::MaxForwards, 70);
@@ -277,18 +284,18 @@ impl Registration {
             auth.sign(&mut request, rng);
         }
         self.outputs.push_back(Output::Send(Box::new(request.clone())));
-        round.request = Some(request);
-        state(round)
+        exchange.request = Some(request);
+        state(exchange)
     }
 
     /// Returns the exchange if the response is to be followed by another request, else the failure.
-    fn try_again(&mut self, mut round: Round, response: &Response) -> Result<Round, Failure> {
+    fn try_again(&mut self, mut exchange: RegisterExchange, response: &Response) -> Result<RegisterExchange, Failure> {
         let refused = || Failure::Refused { status: response.status, reason: response.reason.clone() };
         let is_answered = match response.status {
             401 | 407 => {
-                let request = round.request.take().ok_or_else(refused)?;
+                let request = exchange.request.take().ok_or_else(refused)?;
                 let auth = self.auth.as_mut().ok_or_else(refused)?;
-                auth.learn_from(&request, response).map_err(|refusal| match refusal {
+                auth.store_challenges_of(&request, response).map_err(|refusal| match refusal {
                     AuthRefusal::Rejected { realm } => Failure::WrongPassword { realm },
                     AuthRefusal::Unanswerable(_) => refused(),
                 })?;
@@ -301,10 +308,10 @@ impl Registration {
                 self.lifetime = self.lifetime.max(least);
                 is_more
             }
-            301 | 302 => round.redirect(response),
+            301 | 302 => exchange.redirect(response),
             _ => false,
         };
-        if is_answered && round.count() { Ok(round) } else { Err(refused()) }
+        if is_answered && exchange.count() { Ok(exchange) } else { Err(refused()) }
     }
 
     fn accept(

@@ -1,7 +1,7 @@
 //! Tests of one registration in virtual time: the transition table and typical exchanges.
 
 use super::{Event, Input, Output, Registration, RegistrationSettings};
-use crate::auth::{Asked, Credentials, Login};
+use crate::auth::{CoveredParts, Credentials, Login};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::Failure;
 use crate::user_agent::io;
@@ -262,8 +262,8 @@ fn challenge_is_answered_and_later_requests_are_signed() {
     assert_eq!(first.headers.call_id(), second.headers.call_id());
     assert_eq!(second.headers.cseq().unwrap().number, 2);
     let credentials: Credentials = second.headers.authorization().next().unwrap().parse().unwrap();
-    let asked = Asked { method: "REGISTER", uri: "sip:example.org", body: b"" };
-    assert!(credentials.is_made_with(&Login::new("alice", "secret").verifier(), &asked));
+    let covered = CoveredParts { method: "REGISTER", uri: "sip:example.org", body: b"" };
+    assert!(credentials.is_made_with(&Login::new("alice", "secret").verifier(), &covered));
     assert_eq!(bench.answer(200, &[]), ["registered for 600 s"]);
     bench.wait();
     assert_eq!(bench.outputs(), ["REGISTER signed for 600 s"], "the nonce is still valid");

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 
 /// The maximum number of flows, in addition to those of registered phones and calls. A further one replaces the least
 /// recently used one.
-const MOST: usize = 65_536;
+const MAX_FLOWS: usize = 65_536;
 /// The maximum number of new peers per second. Otherwise a flood from forged addresses would evict the flows of phones
 /// that send a keep-alive every 30 s.
-const NEW_A_SECOND: u32 = 1_000;
+const NEW_PEERS_PER_SECOND: u32 = 1_000;
 
 /// The index of one of the relay's UDP sockets.
 pub type SocketIndex = usize;
@@ -59,7 +59,7 @@ impl UdpFlows {
     pub const fn new(rate: u32, now: Time) -> Self {
         Self {
             rate,
-            new: RateLimit::new(NEW_A_SECOND, NEW_A_SECOND, now),
+            new: RateLimit::new(NEW_PEERS_PER_SECOND, NEW_PEERS_PER_SECOND, now),
             flows: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             by_use: BTreeMap::new(),
@@ -142,7 +142,7 @@ impl UdpFlows {
 
     fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, flow: FlowId, now: Time) -> FlowId {
         // Releasing a flow may have exceeded the maximum by one.
-        while self.by_use.len() >= MOST
+        while self.by_use.len() >= MAX_FLOWS
             && let Some((_, oldest)) = self.by_use.pop_first()
         {
             if let Some(gone) = self.flows.remove(&oldest) {

@@ -1,9 +1,9 @@
 //! Accounts: the identities that the relay uses at SIP servers, and the INVITEs sent in their name.
 
+use super::application_headers;
 use super::capabilities::{ALLOW, supported};
 use super::context::{Context, NextHop, own_contact};
 use super::destinations::NamedBy;
-use super::extra;
 use super::identity::{address_of, anonymous, assert_identity};
 use super::io::{Account, AccountId, CalledNumberSource, Destination, Origin, OutboundInvite};
 use crate::auth;
@@ -291,7 +291,7 @@ impl Accounts {
             headers.push(HeaderName::Require, "replaces");
             headers.push(HeaderName::Replaces, replaces);
         }
-        extra::put(headers, &order.headers);
+        application_headers::put(headers, &order.headers);
         let auth = account.and_then(|account| account.login.clone()).map(auth::AuthClient::new);
         let user = to_user.filter(|_| order.account.is_none());
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);

@@ -27,7 +27,7 @@ pub(super) struct Context {
     /// The call of each outgoing request.
     pub(super) sent: BTreeMap<ClientKey, InviteId>,
     /// The call of each received INVITE without final response, which can be canceled.
-    pub(super) asked: BTreeMap<ServerKey, InviteId>,
+    pub(super) unanswered: BTreeMap<ServerKey, InviteId>,
     #[serde(skip)]
     pub(super) outputs: VecDeque<Output>,
 }
@@ -59,7 +59,7 @@ impl Context {
             response.headers.set(HeaderName::Server, &self.settings.product);
         }
         if response.status >= 200 {
-            self.asked.remove(&key);
+            self.unanswered.remove(&key);
         }
         self.add_warning(&mut response);
         self.layer.respond(key, &response, now)
@@ -213,7 +213,7 @@ impl Scope<'_> {
         let Some(auth) = &mut self.call.auth else {
             return Err(auth::AuthRefusal::Unanswerable(auth::AuthError::Malformed("no password configured")));
         };
-        auth.learn_from(request, response)
+        auth.store_challenges_of(request, response)
     }
 
     pub(super) fn respond(&mut self, key: ServerKey, response: Response) -> bool {

@@ -11,7 +11,7 @@ impl Event {
             | Self::RegistrationFailed { .. }
             | Self::Unregistered { .. }
             | Self::PhoneBound { .. }
-            | Self::PhoneGone { .. }
+            | Self::PhoneUnbound { .. }
             | Self::Offense { .. } => None,
             Self::Incoming { invite, .. }
             | Self::SourceChanged { invite, .. }

@@ -5,7 +5,7 @@ use super::io::{Identity, OutboundInvite};
 use crate::message::{HeaderName, Headers, NameAddr, Uri};
 
 /// The maximum number of diversions that are reported.
-const MOST_DIVERSIONS: usize = 16;
+const MAX_DIVERSIONS: usize = 16;
 
 /// Converts an address for the call model.
 pub(super) fn identity_of(address: &NameAddr) -> Identity {
@@ -47,8 +47,8 @@ pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own
 
 /// Returns whether the caller requests anonymity or has an anonymous `From`.
 pub(super) fn is_anonymous(headers: &Headers, from: &NameAddr) -> bool {
-    let asked = headers.privacy().and_then(Result::ok);
-    let is_private = asked.is_some_and(|privacy| ["id", "user", "header"].iter().any(|value| privacy.has(value)));
+    let requested = headers.privacy().and_then(Result::ok);
+    let is_private = requested.is_some_and(|privacy| ["id", "user", "header"].iter().any(|value| privacy.has(value)));
     let host = from.uri.host().map(ToString::to_string);
     is_private || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
 }
@@ -65,7 +65,7 @@ pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
 pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
     let diversions = headers.diversion().unwrap_or_default();
     if !diversions.is_empty() {
-        return diversions.iter().take(MOST_DIVERSIONS).map(identity_of).collect();
+        return diversions.iter().take(MAX_DIVERSIONS).map(identity_of).collect();
     }
     // History-Info lists the oldest entry first. A cause in an entry's URI is the reason that the call left the entry
     // before it (RFC 7044 §5).
@@ -77,7 +77,7 @@ pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
     };
     let mut left: Vec<Identity> = history.iter().filter(|entry| was_left(entry)).map(without_uri_headers).collect();
     left.reverse();
-    left.truncate(MOST_DIVERSIONS);
+    left.truncate(MAX_DIVERSIONS);
     left
 }
 

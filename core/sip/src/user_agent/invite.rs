@@ -86,7 +86,7 @@ impl Invite {
     }
 
     /// Selects the next hop of in-dialog requests from a response to an INVITE.
-    pub(super) fn learn_path(&mut self, response: &Response, source: &Source, context: &mut Context) {
+    pub(super) fn select_path(&mut self, response: &Response, source: &Source, context: &mut Context) {
         let makes_dialog = (101..300).contains(&response.status)
             && response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
         if !makes_dialog {
@@ -108,7 +108,7 @@ impl Invite {
     }
 
     /// Returns whether the call is inbound and has no final response yet.
-    pub(super) fn is_ringing_here(&self) -> bool {
+    pub(super) fn is_ringing_inbound(&self) -> bool {
         matches!(&self.role, Role::Server(server) if server.is_ringing())
     }
 

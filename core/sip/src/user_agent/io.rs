@@ -414,7 +414,7 @@ pub enum Event {
         binding: BindingId,
     },
     /// The registration of a phone ended.
-    PhoneGone {
+    PhoneUnbound {
         /// The user name.
         user: String,
         /// The binding, which can no longer be called.

@@ -6,12 +6,12 @@
 //! ```
 
 mod accounts;
+pub mod application_headers;
 mod called_number;
 mod capabilities;
 mod context;
 pub mod destinations;
 mod event;
-pub mod extra;
 mod identity;
 mod invite;
 mod invite_client;
@@ -120,7 +120,7 @@ impl UserAgent {
             rng,
             dialogs: BTreeMap::new(),
             sent: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             outputs: VecDeque::new(),
         };
         Self {
@@ -208,7 +208,7 @@ impl UserAgent {
             invites: self.invites.len(),
             dialogs: self.context.dialogs.len(),
             requests: self.context.sent.len() + self.registering.len(),
-            pending: self.context.asked.len() + self.ringing_from.len() + self.deadlines.len(),
+            pending: self.context.unanswered.len() + self.ringing_from.len() + self.deadlines.len(),
             waiting: self.context.layer.waiting_count(),
             client_transactions,
             server_transactions,
@@ -256,7 +256,7 @@ impl UserAgent {
             is_busy = true;
             self.context.outputs.push_back(match event {
                 registrar::Event::Bound { user, binding } => Output::Event(Event::PhoneBound { user, binding }),
-                registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneGone { user, binding }),
+                registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneUnbound { user, binding }),
                 registrar::Event::Offense { kind, address, is_verified } => {
                     Output::Event(Event::Offense { kind, address, is_verified })
                 }
@@ -312,19 +312,20 @@ impl UserAgent {
                 self.with(invite, |invite, context| invite.arrive(Arrival::Ack(branch, &request), context, now));
             }
             layer::Event::Cancelled { key, cancel } => {
-                let Some(invite) = self.context.asked.get(&key).copied() else { return self.ignore() };
+                let Some(invite) = self.context.unanswered.get(&key).copied() else { return self.ignore() };
                 self.with(invite, |invite, context| invite.arrive(Arrival::Cancelled(key, &cancel), context, now));
             }
             layer::Event::Response { key, response, source }
-                if self.is_of_registration(key, &response, &source, now) => {}
-            layer::Event::Failed { key, failure } if self.is_failure_of_registration(key, failure, now) => {}
-            layer::Event::Response { key, response, source } if self.is_of_probe(key, &response, &source) => {}
-            layer::Event::Failed { key, .. } if self.is_failure_of_probe(key) => {}
+                if self.handle_registration_response(key, &response, &source, now) => {}
+            layer::Event::Failed { key, failure } if self.handle_registration_failure(key, failure, now) => {}
+            layer::Event::Response { key, response, source } if self.handle_probe_response(key, &response, &source) => {
+            }
+            layer::Event::Failed { key, .. } if self.handle_probe_failure(key) => {}
             layer::Event::Response { key, response, source } => {
                 let is_last = is_last(&response);
                 let Some(invite) = self.context.sent.get(&key).copied() else { return self.ignore() };
                 if let Some(invite) = self.invites.get_mut(&invite) {
-                    invite.learn_path(&response, &source, &mut self.context);
+                    invite.select_path(&response, &source, &mut self.context);
                 }
                 if is_last {
                     self.context.sent.remove(&key);
@@ -388,7 +389,7 @@ impl UserAgent {
     fn settle(&mut self, id: InviteId) {
         let invite = self.invites.get(&id).filter(|invite| !invite.is_over());
         let due = invite.and_then(|invite| invite.deadline());
-        let rings_here = invite.is_some_and(|invite| invite.is_live() && invite.is_ringing_here());
+        let rings_here = invite.is_some_and(|invite| invite.is_live() && invite.is_ringing_inbound());
         if invite.is_none()
             && let Some(flow) = self.invites.remove(&id).and_then(|invite| invite.datagram_flow())
         {

@@ -2,13 +2,13 @@
 
 use super::UserAgent;
 use super::accounts::OWN_USER;
+use super::application_headers;
 use super::called_number::called_party;
 use super::capabilities::{
     bad_extension, description_of, method_not_allowed, options_response, unknown_extensions, unsupported_media,
 };
 use super::context::{CallContext, own_contact};
 use super::destinations::NamedBy;
-use super::extra;
 use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
@@ -22,10 +22,10 @@ use offhook_clock::Time;
 use offhook_limits::offense::Kind;
 
 /// The maximum number of concurrent ringing inbound calls from one address.
-const MOST_RINGING_PER_SOURCE: usize = 256;
+const MAX_RINGING_PER_SOURCE: usize = 256;
 
 /// The maximum number of concurrent calls.
-const MOST_CALLS: usize = 50_000;
+const MAX_CALLS: usize = 50_000;
 
 impl UserAgent {
     /// Processes a request without a tag in `To`.
@@ -155,7 +155,7 @@ impl UserAgent {
 
     fn receive_invite(&mut self, incoming: Incoming, now: Time) {
         let ringing = self.ringing.get(&incoming.source.remote.ip()).map_or(0, std::collections::BTreeSet::len);
-        if self.is_shutting_down || ringing >= MOST_RINGING_PER_SOURCE || self.invites.len() >= MOST_CALLS {
+        if self.is_shutting_down || ringing >= MAX_RINGING_PER_SOURCE || self.invites.len() >= MAX_CALLS {
             let mut response = Response::to(&incoming.request, 503, "");
             response.headers.push(HeaderName::RetryAfter, 10);
             return self.respond(&incoming, response, now);
@@ -245,7 +245,7 @@ impl UserAgent {
             anonymous: is_anonymous(headers, &from),
             diverted_by: diverted_by(headers),
             offer,
-            headers: extra::read(headers),
+            headers: application_headers::read(headers),
             replaces,
         })
     }

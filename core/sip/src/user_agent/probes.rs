@@ -57,7 +57,7 @@ impl UserAgent {
     }
 
     /// Processes a response to OPTIONS. Returns false if the response is to another request.
-    pub(super) fn is_of_probe(&mut self, key: ClientKey, response: &Response, source: &Source) -> bool {
+    pub(super) fn handle_probe_response(&mut self, key: ClientKey, response: &Response, source: &Source) -> bool {
         let Some(account) = self.probes.pending.get(&key).copied() else { return false };
         if !response.is_provisional() {
             self.probes.pending.remove(&key);
@@ -68,7 +68,7 @@ impl UserAgent {
     }
 
     /// Processes the failure of OPTIONS. Returns false if it belongs to another request.
-    pub(super) fn is_failure_of_probe(&mut self, key: ClientKey) -> bool {
+    pub(super) fn handle_probe_failure(&mut self, key: ClientKey) -> bool {
         self.probes.pending.remove(&key).is_some()
     }
 }

@@ -36,7 +36,7 @@ impl UserAgent {
     }
 
     /// Processes a response to a REGISTER. Returns false if it belongs to another request.
-    pub(super) fn is_of_registration(
+    pub(super) fn handle_registration_response(
         &mut self,
         key: ClientKey,
         response: &Response,
@@ -59,7 +59,7 @@ impl UserAgent {
     }
 
     /// Processes the failure of a REGISTER. Returns false if it belongs to another request.
-    pub(super) fn is_failure_of_registration(
+    pub(super) fn handle_registration_failure(
         &mut self,
         key: ClientKey,
         failure: transaction::Failure,

@@ -82,7 +82,7 @@ fn unregistered_phone_does_not_ring() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.login("alice");
     bench.bind("bob", 1);
-    bench.sip(Event::PhoneGone { user: "bob".into(), binding: BindingId(1) });
+    bench.sip(Event::PhoneUnbound { user: "bob".into(), binding: BindingId(1) });
     bench.call(alice, "a1", "bob");
     assert_eq!(bench.last_status(alice).sip_status, Some(404));
     assert!(bench.commands.is_empty());

@@ -111,7 +111,7 @@ impl World {
     fn handle_server_event(&mut self, event: &Event) {
         let order = match *event {
             Event::PhoneBound { binding, .. } => return self.bindings.push(binding),
-            Event::PhoneGone { binding, .. } => return self.bindings.retain(|known| *known != binding),
+            Event::PhoneUnbound { binding, .. } => return self.bindings.retain(|known| *known != binding),
             Event::Incoming { invite, ref request } => {
                 assert_eq!(self.invites.insert(invite, false), None);
                 if self.pick(3) > 0 && self.forward(invite, request) {

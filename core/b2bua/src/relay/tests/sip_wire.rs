@@ -240,7 +240,7 @@ fn page_registers_and_unregisters() {
     assert!(wire.log.contains(&"<- SIP/2.0 401 Unauthorized".to_owned()), "{:?}", wire.log);
     wire.bench.input(Input::Disconnected { connection: alice });
     wire.settle();
-    assert!(matches!(wire.event(), Event::PhoneGone { .. }));
+    assert!(matches!(wire.event(), Event::PhoneUnbound { .. }));
     wire.assert_over();
 }
 

@@ -1,6 +1,6 @@
 //! Client transactions: one attempt of a request at one server.
 
-use super::client::{Awaited, Client, Endpoint, Miss, Phase, TCP_PATIENCE};
+use super::client::{AttemptFailure, Awaited, Client, Endpoint, Phase, TCP_RESPONSE_TIMEOUT};
 use super::io::{ClientKey, Event, Output};
 use super::{Layer, Owner, Sender, UNANSWERED};
 use crate::message::{HeaderName, MAGIC_COOKIE, Method, Request, Response};
@@ -127,7 +127,7 @@ impl Layer {
         let id = AttemptId(self.number());
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.phase = Phase::Trying { attempt: id, awaited: Awaited::Response };
-        client.give_up_tcp_at = client.is_tcp_for_size().then(|| now + TCP_PATIENCE);
+        client.give_up_tcp_at = client.is_tcp_for_size().then(|| now + TCP_RESPONSE_TIMEOUT);
         let (transport, _) = endpoint.peer();
         let hop = match endpoint {
             Endpoint::Flow(source) => Hop::Flow(source.flow),
@@ -202,7 +202,7 @@ impl Layer {
         if attempt.method == Method::Ack {
             let key = attempt.client;
             self.close_attempt(id);
-            return self.try_next(key, Miss::Failed(Failure::Unreachable), now);
+            return self.try_next(key, AttemptFailure::Failed(Failure::Unreachable), now);
         }
         self.drive_attempt(id, ClientInput::Unreachable, Cause::Other, now);
     }
@@ -231,7 +231,7 @@ impl Layer {
     }
 
     fn drain_attempt(&mut self, id: AttemptId, mut cause: Cause, now: Time) {
-        let mut miss = None;
+        let mut attempt_failure = None;
         while let Some(output) = self.attempts.get_mut(&id).and_then(|attempt| attempt.machine.poll_output()) {
             match output {
                 ClientOutput::Send => self.send_request(id, core::mem::replace(&mut cause, Cause::Other)),
@@ -243,15 +243,15 @@ impl Layer {
                 ClientOutput::Cancel => self.send_cancel(id, now),
                 ClientOutput::Deliver => {
                     if let Cause::Response(response, source) = core::mem::replace(&mut cause, Cause::Other) {
-                        miss = self.deliver(id, response, source);
+                        attempt_failure = self.deliver(id, response, source);
                     }
                 }
-                ClientOutput::Fail(failure) => miss = Some(Miss::Failed(failure)),
+                ClientOutput::Fail(failure) => attempt_failure = Some(AttemptFailure::Failed(failure)),
             }
         }
         let client = self.attempts.get(&id).map(|attempt| attempt.client);
-        if let (Some(key), Some(miss)) = (client, miss) {
-            self.try_next(key, miss, now);
+        if let (Some(key), Some(attempt_failure)) = (client, attempt_failure) {
+            self.try_next(key, attempt_failure, now);
         }
         self.settle_attempt(id);
     }
@@ -326,10 +326,10 @@ impl Layer {
     }
 
     /// Delivers a response to the transaction user, or returns a 503 if another server is to be tried.
-    fn deliver(&mut self, id: AttemptId, response: Box<Response>, source: Source) -> Option<Miss> {
+    fn deliver(&mut self, id: AttemptId, response: Box<Response>, source: Source) -> Option<AttemptFailure> {
         let (key, client) = self.client_of(id)?;
         if response.status == 503 && client.may_try_another() {
-            return Some(Miss::Refused(Box::new((*response, source))));
+            return Some(AttemptFailure::Refused(Box::new((*response, source))));
         }
         let is_over = match Class::of(response.status) {
             Class::Provisional => false,

@@ -62,13 +62,13 @@ pub(super) enum Endpoint {
 
 /// The maximum time until a response if TCP was selected for the size of the request. It equals the maximum time for
 /// opening a connection.
-pub(super) const TCP_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const TCP_RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time for which TCP is not tried again for large requests to a server that did not respond over TCP.
 const WITHOUT_TCP: Duration = Duration::from_secs(600);
 
 /// The maximum number of stored servers that did not respond over TCP.
-const MOST_WITHOUT_TCP: usize = 1_024;
+const MAX_WITHOUT_TCP: usize = 1_024;
 
 /// The kind of failure after which a candidate is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ enum After {
 
 /// The reason that an attempt failed.
 #[derive(Clone, Debug)]
-pub(super) enum Miss {
+pub(super) enum AttemptFailure {
     Failed(Failure),
     /// A 503: the server is overloaded (RFC 3263 §4.3).
     Refused(Box<(Response, Source)>),
@@ -157,7 +157,7 @@ impl Layer {
             }
         }
         self.clients.insert(key, client);
-        self.try_next(key, Miss::Failed(Failure::Unreachable), now);
+        self.try_next(key, AttemptFailure::Failed(Failure::Unreachable), now);
     }
 
     pub(super) fn resolved(&mut self, query: QueryId, targets: Vec<Target>, now: Time) {
@@ -174,22 +174,22 @@ impl Layer {
         let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
         let to = |target| Candidate { endpoint: Endpoint::Target(target), after: After::AnyFailure };
         client.rest.extend(targets.into_iter().map(to));
-        self.try_next(key, Miss::Failed(failure), now);
+        self.try_next(key, AttemptFailure::Failed(failure), now);
     }
 
     /// Tries the next server. After the last one, reports the latest failure to the transaction user.
-    pub(super) fn try_next(&mut self, key: ClientKey, miss: Miss, now: Time) {
+    pub(super) fn try_next(&mut self, key: ClientKey, cause: AttemptFailure, now: Time) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         if matches!(client.phase, Phase::Trying { awaited: Awaited::Cancel { .. }, .. }) {
             client.rest.clear();
         }
-        if !matches!(miss, Miss::Failed(Failure::Unreachable)) {
+        if !matches!(cause, AttemptFailure::Failed(Failure::Unreachable)) {
             client.drop_udp_fallback();
         }
         let is_first = matches!(client.phase, Phase::Resolving { .. });
         loop {
             let Some(candidate) = self.clients.get_mut(&key).and_then(|client| client.rest.pop_front()) else {
-                return self.give_up(key, miss);
+                return self.give_up(key, cause);
             };
             if let (Endpoint::Target(target), After::NoConnection) = (&candidate.endpoint, candidate.after) {
                 self.note_without_tcp(target.address, now);
@@ -201,10 +201,10 @@ impl Layer {
         }
     }
 
-    fn give_up(&mut self, key: ClientKey, miss: Miss) {
-        match miss {
-            Miss::Failed(failure) => self.close_client(key, Some(failure)),
-            Miss::Refused(refused) => {
+    fn give_up(&mut self, key: ClientKey, cause: AttemptFailure) {
+        match cause {
+            AttemptFailure::Failed(failure) => self.close_client(key, Some(failure)),
+            AttemptFailure::Refused(refused) => {
                 let (response, source) = *refused;
                 self.event(Event::Response { key, response: Box::new(response), source });
                 self.close_client(key, None);
@@ -242,10 +242,10 @@ impl Layer {
     }
 
     fn note_without_tcp(&mut self, server: SocketAddr, now: Time) {
-        if self.without_tcp.len() >= MOST_WITHOUT_TCP {
+        if self.without_tcp.len() >= MAX_WITHOUT_TCP {
             self.without_tcp.retain(|_, until| *until > now);
         }
-        if self.without_tcp.len() < MOST_WITHOUT_TCP {
+        if self.without_tcp.len() < MAX_WITHOUT_TCP {
             self.without_tcp.insert(server, now + WITHOUT_TCP);
         }
     }

@@ -262,7 +262,7 @@ impl Layer {
     /// If the relay would route it as before, that is a loop (RFC 3261 §16.3); otherwise it is a call between two users
     /// of the relay.
     #[must_use]
-    pub fn has_been_here(&self, request: &Request) -> bool {
+    pub fn has_own_via(&self, request: &Request) -> bool {
         request.headers.vias().is_ok_and(|vias| vias.iter().skip(1).any(|via| self.settings.is_own(via)))
     }
 

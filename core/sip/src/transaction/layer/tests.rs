@@ -58,13 +58,13 @@ struct Bench {
 
 /// A message that the layer sent.
 #[derive(Debug)]
-struct Shot {
+struct SentMessage {
     transmission: TransmissionId,
     hop: Hop,
     message: Message,
 }
 
-impl Shot {
+impl SentMessage {
     fn request(&self) -> &Request {
         let Message::Request(request) = &self.message else { panic!("a response: {self:?}") };
         request
@@ -114,7 +114,7 @@ impl Bench {
         self.layer.handle_input(Input::Received { source: source(transport), octets }, self.now);
     }
 
-    fn fail(&mut self, shot: &Shot) {
+    fn fail(&mut self, shot: &SentMessage) {
         self.layer.handle_input(Input::SendFailed { transmission: shot.transmission }, self.now);
     }
 
@@ -134,20 +134,20 @@ impl Bench {
     }
 
     /// Returns the messages that were sent. Fails if there is any other output.
-    fn sent(&mut self) -> Vec<Shot> {
+    fn sent(&mut self) -> Vec<SentMessage> {
         let outputs = self.outputs();
         outputs
             .into_iter()
             .map(|output| match output {
                 Output::Transport(transport::io::Output::Send { transmission, hop, octets }) => {
-                    Shot { transmission, hop, message: Message::parse(&octets).unwrap() }
+                    SentMessage { transmission, hop, message: Message::parse(&octets).unwrap() }
                 }
                 Output::Transport(_) | Output::Event(_) => panic!("expected Send: {output:?}"),
             })
             .collect()
     }
 
-    fn sent_one(&mut self) -> Shot {
+    fn sent_one(&mut self) -> SentMessage {
         let mut sent = self.sent();
         assert_eq!(sent.len(), 1, "sent: {sent:?}");
         sent.remove(0)

@@ -1,4 +1,6 @@
-use super::{MOST, NEW_A_SECOND, SocketIndex, UdpFlows, Verdict};
+//! Tests of the table of UDP flows.
+
+use super::{MAX_FLOWS, NEW_PEERS_PER_SECOND, SocketIndex, UdpFlows, Verdict};
 use crate::transport::{FlowId, TransmissionId};
 use core::cell::Cell;
 use core::time::Duration;
@@ -69,7 +71,7 @@ fn flood_does_not_evict_active_peers() {
     let mut taken = 0;
     let mut number = 2;
     for second in 0..100 {
-        for _ in 0..2 * NEW_A_SECOND {
+        for _ in 0..2 * NEW_PEERS_PER_SECOND {
             number += 1;
             taken += u32::from(flows.received(0, peer(number), now) != Verdict::TooMany);
         }
@@ -79,8 +81,8 @@ fn flood_does_not_evict_active_peers() {
             assert_eq!(flow(flows.received(0, peer(1), now)), server);
         }
     }
-    assert!(taken <= 101 * NEW_A_SECOND && taken as usize > MOST, "{taken}");
-    assert!(flows.inner.flows.len() <= MOST && flows.inner.by_peer.len() == flows.inner.by_use.len());
+    assert!(taken <= 101 * NEW_PEERS_PER_SECOND && taken as usize > MAX_FLOWS, "{taken}");
+    assert!(flows.inner.flows.len() <= MAX_FLOWS && flows.inner.by_peer.len() == flows.inner.by_use.len());
     assert_eq!(flow(flows.received(0, peer(0), now)), phone);
 }
 
@@ -94,19 +96,22 @@ fn flows_kept_for_phones_survive_a_flood() {
     flows.inner.keep(phone);
     flows.inner.release(phone);
     let mut flood = |flows: &mut Flows, first: u32| {
-        for number in first..first + u32::try_from(MOST).unwrap() + 10 {
+        for number in first..first + u32::try_from(MAX_FLOWS).unwrap() + 10 {
             now = now + Duration::from_millis(1);
             let _ = flows.received(0, peer(number), now);
         }
     };
     flood(&mut flows, 1);
     assert_eq!(flows.inner.peer(phone), Some((0, peer(0))));
-    assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len()), (MOST, MOST + 1));
+    assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len()), (MAX_FLOWS, MAX_FLOWS + 1));
     flows.inner.release(phone);
     assert_eq!(flows.inner.peer(phone), Some((0, peer(0))), "the flow was used recently");
     flood(&mut flows, 100_000);
     assert_eq!(flows.inner.peer(phone), None);
-    assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len(), flows.inner.by_peer.len()), (MOST, MOST, MOST));
+    assert_eq!(
+        (flows.inner.by_use.len(), flows.inner.flows.len(), flows.inner.by_peer.len()),
+        (MAX_FLOWS, MAX_FLOWS, MAX_FLOWS)
+    );
     flows.inner.keep(phone);
     flows.inner.release(phone);
 }

@@ -1,3 +1,5 @@
+//! Tests of the authorization of destinations.
+
 use super::{Destinations, ListedServer, NamedBy, Network, Reach, Servers};
 use crate::message::Host;
 use std::net::IpAddr;

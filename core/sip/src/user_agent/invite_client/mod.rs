@@ -15,8 +15,8 @@
 //!
 //! Each early dialog is a fork with its own session. The first one with a 2xx is selected.
 
-mod answers;
 mod redirection;
+mod responses;
 
 use super::context::Scope;
 use super::destinations::NamedBy;

@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// The maximum number of targets that are tried.
-const MOST_TARGETS: usize = 5;
+const MAX_TARGETS: usize = 5;
 
 /// The maximum number of contacts that are reported.
-const MOST_CONTACTS: usize = 16;
+const MAX_CONTACTS: usize = 16;
 
 /// The targets and failure responses of a redirected call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +61,12 @@ impl Redirection {
         {
             contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
             let is_followed = response.status != 380;
-            contacts.into_iter().take(MOST_CONTACTS).for_each(|contact| self.add(contact.uri, is_followed));
+            contacts.into_iter().take(MAX_CONTACTS).for_each(|contact| self.add(contact.uri, is_followed));
         }
     }
 
     fn add(&mut self, mut uri: Uri, is_followed: bool) {
-        if self.contacts.len() < MOST_CONTACTS {
+        if self.contacts.len() < MAX_CONTACTS {
             self.contacts.push(uri.clone());
         }
         let Some(sip) = uri.as_sip_mut() else { return };
@@ -79,7 +79,7 @@ impl Redirection {
         };
         // A call to a `sips:` URI must not be redirected to another scheme (RFC 3261 §8.1.3.4).
         let is_safe = uri.scheme() == "sips" || self.seen.first().is_none_or(|first| first.scheme() != "sips");
-        if is_followed && is_within && is_safe && is_new && self.seen.len() <= MOST_TARGETS {
+        if is_followed && is_within && is_safe && is_new && self.seen.len() <= MAX_TARGETS {
             self.seen.push(uri.clone());
             self.waiting.push_back(uri);
         }

@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The maximum number of provisional responses that wait for the PRACK of the previous one.
-const MOST_WAITING: usize = 8;
+const MAX_WAITING: usize = 8;
 
 /// The headers of the INVITE that responses are built from. Only these are kept.
 const KEPT: [HeaderName; 10] = [
@@ -104,7 +104,7 @@ impl Server {
         };
         let invite = scope.invite();
         scope.context.dialogs.insert(session.dialog.id().clone(), (invite, session.branch));
-        scope.context.asked.insert(incoming.key, invite);
+        scope.context.unanswered.insert(incoming.key, invite);
         // Below 2^31, with room for increments (RFC 3262 §3).
         let next_rseq = 1 + u32::try_from(scope.context.up_to(Duration::from_secs(100_000)).as_millis()).unwrap_or(0);
         let stage = Stage::Ringing {
@@ -176,7 +176,7 @@ impl Server {
             self.ring_once(status, body, scope);
         } else if unacknowledged.is_some() {
             // Only one reliable response may be pending (RFC 3262 §3).
-            if waiting.len() < MOST_WAITING {
+            if waiting.len() < MAX_WAITING {
                 waiting.push_back(Ringing { status, body });
             }
         } else {
@@ -229,7 +229,7 @@ impl Server {
         if accepted.is_some() {
             let is_held_up = unacknowledged.as_deref().is_some_and(Reliable::has_description)
                 || matches!(&self.session.exchange, Exchange::Local { .. })
-                || self.session.owes_answer();
+                || self.session.has_unanswered_offer();
             if !is_held_up && let Some(body) = accepted.take() {
                 self.send_2xx(body, scope);
             }
@@ -248,11 +248,11 @@ impl Server {
                 self.session.answered(body.clone());
                 Some(body)
             }
-            (Exchange::Unmade, Some(body)) => {
+            (Exchange::NoOffer, Some(body)) => {
                 self.session.offer_in_success(body.clone(), self.incoming.cseq());
                 Some(body)
             }
-            (Exchange::Remote { .. } | Exchange::Unmade, None) => {
+            (Exchange::Remote { .. } | Exchange::NoOffer, None) => {
                 self.session.exchange = Exchange::Settled;
                 None
             }

@@ -46,12 +46,12 @@ impl Server {
                 self.session.answered(body.clone());
                 Some(body)
             }
-            (Exchange::Unmade, Some(body)) => {
+            (Exchange::NoOffer, Some(body)) => {
                 self.session.offer_early(body.clone());
                 self.preview = Some(body.clone());
                 Some(body)
             }
-            (Exchange::Settled | Exchange::Local { .. } | Exchange::Remote { .. } | Exchange::Unmade, _) => None,
+            (Exchange::Settled | Exchange::Local { .. } | Exchange::Remote { .. } | Exchange::NoOffer, _) => None,
         };
         if let Some(body) = carried {
             response.set_body(&body.content_type, body.octets);

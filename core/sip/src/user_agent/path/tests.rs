@@ -1,3 +1,5 @@
+//! Tests of the selection of flows for in-dialog requests.
+
 use super::{to_callee, to_caller};
 use crate::message::{Message, Request, Response};
 use crate::transport::{FlowId, Source, Transport};

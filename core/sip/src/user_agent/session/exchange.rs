@@ -5,7 +5,7 @@
 //!  Settled ──────────────────────────> Local ─────────────────────> Settled
 //!     │    remote offer, or request for one   answered, rejected       ^
 //!     └──────────────────────────────> Remote ─────────────────────────┘
-//!  Unmade: the callee has to make the offer in its first reliable message
+//!  NoOffer: the callee has to make the offer in its first reliable message
 //! ```
 
 use super::outgoing::{Purpose, RequestKind};
@@ -20,7 +20,7 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of repetitions of an offer after glare.
-const MOST_TRIES: u8 = 8;
+const MAX_TRIES: u8 = 8;
 
 /// The message that carried a local offer, which determines the message that carries its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ pub(crate) enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Exchange {
     /// No offer has been made yet. The callee makes the first one.
-    Unmade,
+    NoOffer,
     /// No offer is pending.
     Settled,
     /// A local offer is pending. `preview` is the answer from an unreliable message.
@@ -67,12 +67,12 @@ pub(crate) enum Exchange {
 impl Exchange {
     /// Returns the state after a sent INVITE.
     pub(super) fn of_sent_invite(offer: Option<Body>) -> Self {
-        offer.map_or(Self::Unmade, |offer| Self::Local { offer, by: Carrier::Invite, preview: None })
+        offer.map_or(Self::NoOffer, |offer| Self::Local { offer, by: Carrier::Invite, preview: None })
     }
 
     /// Returns the state after a received INVITE.
     pub(super) fn of_received_invite(offer: Option<Body>) -> Self {
-        offer.map_or(Self::Unmade, |offer| Self::Remote { offer: Some(offer), reply: Reply::Invite })
+        offer.map_or(Self::NoOffer, |offer| Self::Remote { offer: Some(offer), reply: Reply::Invite })
     }
 
     pub(crate) fn is_carried_by(&self, carrier: &Carrier) -> bool {
@@ -227,7 +227,7 @@ impl Session {
         match (refused, delay) {
             // A newer pending offer replaces it.
             (Exchange::Local { .. }, Some(_)) if self.pending_offer.is_some() => {}
-            (Exchange::Local { offer: body, .. }, Some(delay)) if tries < MOST_TRIES => {
+            (Exchange::Local { offer: body, .. }, Some(delay)) if tries < MAX_TRIES => {
                 self.pending_offer = Some(PendingOffer { body, at: Some(scope.now + delay), tries: tries + 1 });
             }
             (_, _) => {
@@ -254,13 +254,13 @@ impl Session {
     }
 
     /// Returns whether the call model has to answer an offer in this dialog.
-    pub(crate) const fn owes_answer(&self) -> bool {
+    pub(crate) const fn has_unanswered_offer(&self) -> bool {
         matches!(&self.exchange, Exchange::Remote { reply: Reply::Success(_) | Reply::Prack(_) | Reply::Ack(_), .. })
     }
 
     /// Sends the answer of the call model, or the offer that the peer requested.
     pub(crate) fn answer(&mut self, body: &Body, scope: &mut Scope<'_>) {
-        if !self.owes_answer() {
+        if !self.has_unanswered_offer() {
             return;
         }
         let Exchange::Remote { offer, reply } = core::mem::replace(&mut self.exchange, Exchange::Settled) else {
@@ -295,7 +295,7 @@ impl Session {
     /// Rejects the remote offer. The session is unchanged (RFC 3261 §14.2). If it was the first offer, the session
     /// ends.
     pub(crate) fn refuse(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
-        if !self.owes_answer() {
+        if !self.has_unanswered_offer() {
             return;
         }
         let status = if (300..700).contains(&status) { status } else { 488 };

@@ -35,7 +35,7 @@ impl Session {
         let method = &incoming.request.method;
         // An out-of-order PRACK is still the only one for its response. A BYE is accepted with any CSeq: both tags
         // identify the dialog, some proxies and gateways use inconsistent numbers, and the peer has left the call.
-        if self.dialog.take(incoming.cseq()).is_err() && !matches!(method, Method::Prack | Method::Bye) {
+        if self.dialog.accept_cseq(incoming.cseq()).is_err() && !matches!(method, Method::Prack | Method::Bye) {
             return self.answer_with(&incoming, 500, scope);
         }
         let unknown = unknown_extensions(&incoming.request);
@@ -109,7 +109,7 @@ impl Session {
     fn reject_conflicting_offer(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
         match &self.exchange {
             Exchange::Local { .. } => self.answer_with(incoming, 491, scope),
-            Exchange::Remote { .. } | Exchange::Unmade => self.defer(incoming, scope),
+            Exchange::Remote { .. } | Exchange::NoOffer => self.defer(incoming, scope),
             Exchange::Settled => return false,
         }
         true
@@ -138,7 +138,7 @@ impl Session {
             return self.respond(&incoming, unsupported_media(&incoming.request), scope);
         };
         scope.respond(incoming.key, Response::to(&incoming.request, 100, ""));
-        scope.context.asked.insert(incoming.key, scope.call.invite);
+        scope.context.unanswered.insert(incoming.key, scope.call.invite);
         match (offer, self.agreed.local.clone()) {
             // A session refresh with an unchanged description (RFC 4028 §7.4).
             (Some(offer), Some(local)) if self.agreed.remote.as_ref() == Some(&offer) => {
@@ -210,7 +210,7 @@ impl Session {
             None => {
                 if answers {
                     // The offer is treated as not made; the 2xx will carry it again.
-                    self.exchange = Exchange::Unmade;
+                    self.exchange = Exchange::NoOffer;
                 }
                 self.send_2xx_to(&incoming, None, scope);
             }

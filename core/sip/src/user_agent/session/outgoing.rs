@@ -12,7 +12,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of repetitions of a request after challenges and session intervals.
-const MOST_TRIES: u8 = 5;
+const MAX_TRIES: u8 = 5;
 
 /// The purpose of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub(crate) struct OutgoingRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ack {
     /// Deferred until the answer that it carries is available. `is_last`: the 2xx will not be retransmitted.
-    Owed {
+    Deferred {
         invite: Box<Request>,
         is_last: bool,
     },
@@ -117,7 +117,7 @@ impl Session {
 
     /// Sends an ACK that was deferred until the answer was available.
     pub(super) fn send_deferred_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
-        if let Some(Ack::Owed { invite, is_last }) = self.acks.remove(&key) {
+        if let Some(Ack::Deferred { invite, is_last }) = self.acks.remove(&key) {
             self.send_ack(key, &invite, answer, scope);
             if is_last {
                 self.acks.remove(&key);
@@ -129,7 +129,7 @@ impl Session {
     pub(crate) fn retransmit_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
         match self.acks.get(&key) {
             Some(Ack::Sent(ack)) => scope.send_ack(ack),
-            Some(Ack::Owed { .. }) => {}
+            Some(Ack::Deferred { .. }) => {}
             None => return false,
         }
         true
@@ -141,7 +141,7 @@ impl Session {
             Some(Ack::Sent(_)) => {
                 self.acks.remove(&key);
             }
-            Some(Ack::Owed { is_last, .. }) => *is_last = true,
+            Some(Ack::Deferred { is_last, .. }) => *is_last = true,
             None => {}
         }
     }
@@ -161,13 +161,13 @@ impl Session {
                 200..300 => self.accepted(&outgoing, response, scope),
                 401 | 407 | 422 if !self.is_alive() && outgoing.kind != RequestKind::Bye => {}
                 401 | 407
-                    if outgoing.tries < MOST_TRIES && scope.store_challenge(&outgoing.request, response).is_ok() =>
+                    if outgoing.tries < MAX_TRIES && scope.store_challenge(&outgoing.request, response).is_ok() =>
                 {
                     self.try_again(outgoing, scope);
                 }
-                422 if outgoing.tries < MOST_TRIES && self.raise(response) => self.try_again(outgoing, scope),
+                422 if outgoing.tries < MAX_TRIES && self.raise(response) => self.try_again(outgoing, scope),
                 // The CSeq was out of order. Without the PRACK the call could not be established.
-                500 if outgoing.tries < MOST_TRIES && outgoing.kind == RequestKind::Prack => {
+                500 if outgoing.tries < MAX_TRIES && outgoing.kind == RequestKind::Prack => {
                     self.try_again(outgoing, scope);
                 }
                 status => self.refused(&outgoing, status, retry_after(response), scope),
@@ -294,12 +294,12 @@ impl Session {
                 *preview = Some(body.clone());
                 Some(body)
             }
-            (Exchange::Unmade, Some(rack)) => {
+            (Exchange::NoOffer, Some(rack)) => {
                 self.exchange = Exchange::Remote { offer: Some(body.clone()), reply: Reply::Prack(rack.clone()) };
                 Some(body)
             }
             // An unreliable response must not carry an offer, and the exchange has only one answer (RFC 3261 §13.2.1).
-            (Exchange::Unmade, None) | (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => {
+            (Exchange::NoOffer, None) | (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => {
                 None
             }
         }
@@ -329,12 +329,12 @@ impl Session {
                 self.settle_local_offer(body.clone());
                 body
             }
-            (Exchange::Unmade, Some(offer)) if !scope.call.is_over => {
-                self.acks.insert(key, Ack::Owed { invite: Box::new(invite.clone()), is_last: false });
+            (Exchange::NoOffer, Some(offer)) if !scope.call.is_over => {
+                self.acks.insert(key, Ack::Deferred { invite: Box::new(invite.clone()), is_last: false });
                 self.exchange = Exchange::Remote { offer: Some(offer.clone()), reply: Reply::Ack(key) };
                 return Some(offer);
             }
-            (Exchange::Unmade, _) => {
+            (Exchange::NoOffer, _) => {
                 self.exchange = Exchange::Settled;
                 None
             }

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 const LIFETIME: Duration = Duration::from_secs(180);
 
 /// The maximum number of progress reports that wait for the response to the previous NOTIFY.
-const MOST_WAITING: usize = 8;
+const MAX_WAITING: usize = 8;
 
 /// A sent REFER and its subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Referring {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Referred {
     /// The call model has not answered yet.
-    Asked(Box<Incoming>),
+    Undecided(Box<Incoming>),
     /// Accepted. `waiting` holds the reports to send after the pending NOTIFY.
     Subscribed { package: Package, is_busy: bool, waiting: VecDeque<(u16, String)> },
 }
@@ -152,13 +152,14 @@ impl Session {
             replaced: replaced.and_then(|id| scope.context.dialogs.get(&id)).map(|(invite, _)| *invite),
             referred_by: headers.referred_by().and_then(Result::ok).map(|by| Box::new(by.uri)),
         };
-        self.referred = Some(Referred::Asked(Box::new(incoming)));
+        self.referred = Some(Referred::Undecided(Box::new(incoming)));
         scope.report(event);
     }
 
     /// Answers the REFER as decided by the call model.
     pub(crate) fn answer_refer(&mut self, status: u16, scope: &mut Scope<'_>) {
-        let Some(Referred::Asked(incoming)) = self.referred.take_if(|referred| matches!(referred, Referred::Asked(_)))
+        let Some(Referred::Undecided(incoming)) =
+            self.referred.take_if(|referred| matches!(referred, Referred::Undecided(_)))
         else {
             return;
         };
@@ -187,7 +188,7 @@ impl Session {
             && waiting.back().is_none_or(|(status, _)| *status < 200)
         {
             // The newest report is kept: without the final status the subscription would not end.
-            waiting.truncate(MOST_WAITING - 1);
+            waiting.truncate(MAX_WAITING - 1);
             waiting.push_back((status, reason.to_owned()));
             self.notify_waiting(scope);
         }
@@ -247,7 +248,7 @@ impl Session {
     /// Ends the subscriptions with the dialog.
     pub(super) fn close_referrals(&mut self, scope: &mut Scope<'_>) {
         self.referring = None;
-        if let Some(Referred::Asked(incoming)) = self.referred.take() {
+        if let Some(Referred::Undecided(incoming)) = self.referred.take() {
             self.answer_with(&incoming, 481, scope);
         }
     }

@@ -14,7 +14,7 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
 /// The minimum session interval (RFC 4028 §4).
-pub(crate) const LEAST: Duration = Duration::from_secs(90);
+pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(90);
 
 /// The wait before a temporarily rejected refresh is repeated.
 const RETRY: Duration = Duration::from_secs(10);
@@ -81,7 +81,7 @@ pub(crate) struct SessionTimer {
 
 impl SessionTimer {
     pub(crate) fn new(requested: Duration, least: Duration) -> Self {
-        let least = least.max(LEAST);
+        let least = least.max(MIN_INTERVAL);
         let requested = if requested.is_zero() { requested } else { requested.max(least) };
         Self { requested, least, running: None }
     }
@@ -99,7 +99,7 @@ impl SessionTimer {
         let keep = |running: &Running| if running.is_refresher { Refresher::Uac } else { Refresher::Uas };
         let refresher = self.running.as_ref().map(keep);
         let expires = SessionExpires { seconds: seconds(self.requested.max(self.least)), refresher };
-        (Some(expires), (self.least > LEAST).then_some(self.least))
+        (Some(expires), (self.least > MIN_INTERVAL).then_some(self.least))
     }
 
     /// Sets these headers in a request.
@@ -155,7 +155,7 @@ impl SessionTimer {
         self.check(proposal)?;
         let requested =
             proposal.expires.as_ref().map_or(self.requested, |expires| interval(expires).min(self.requested));
-        let interval = requested.max(proposal.least.unwrap_or(LEAST)).max(LEAST);
+        let interval = requested.max(proposal.least.unwrap_or(MIN_INTERVAL)).max(MIN_INTERVAL);
         let refresher = match proposal.expires.as_ref().and_then(|expires| expires.refresher) {
             // A peer that does not support timers cannot refresh.
             _ if !proposal.is_supported => Refresher::Uas,
@@ -174,7 +174,7 @@ impl SessionTimer {
     }
 
     fn run(&mut self, interval: Duration, is_refresher: bool, now: Time) {
-        let interval = interval.max(LEAST);
+        let interval = interval.max(MIN_INTERVAL);
         // The side that does not refresh sends BYE shortly before the session expires (RFC 4028 §10).
         let early = if is_refresher { Duration::ZERO } else { Duration::from_secs(32).min(interval / 3) };
         let refresh_at = is_refresher.then(|| now + interval / 2);

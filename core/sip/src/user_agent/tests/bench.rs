@@ -307,13 +307,13 @@ pub(crate) fn calling(settings: UserAgentSettings, offer: Option<&str>) -> (Benc
 }
 
 /// Lets Alice call Bob, who answers with further headers.
-pub(crate) fn called_out(settings: UserAgentSettings, more: &[(&str, &str)]) -> (Bench, Far) {
+pub(crate) fn called_out(settings: UserAgentSettings, more: &[(&str, &str)]) -> (Bench, DialogPeer) {
     let (mut bench, invite) = calling(settings, Some("offer"));
     let success = with_body(reply(&invite, 200, "bob"), "answer");
     bench.receive(more.iter().fold(success, |success, (name, value)| with(success, name, value)));
     bench.request(&Method::Ack);
     bench.take_events();
-    (bench, Far::callee(&invite, "bob"))
+    (bench, DialogPeer::callee(&invite, "bob"))
 }
 
 /// Lets Bob call Alice with further headers. Returns his INVITE, to which only 100 was sent.
@@ -328,11 +328,11 @@ pub(crate) fn called_in(settings: UserAgentSettings, more: &[&str], offer: Optio
 }
 
 /// Lets Bob call Alice with further headers; she answers.
-pub(crate) fn answered_in(settings: UserAgentSettings, more: &[&str]) -> (Bench, Far, Response) {
+pub(crate) fn answered_in(settings: UserAgentSettings, more: &[&str]) -> (Bench, DialogPeer, Response) {
     let (mut bench, _) = called_in(settings, more, Some("offer"));
     bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
     let success = bench.response(200);
-    let mut bob = Far::caller(&success);
+    let mut bob = DialogPeer::caller(&success);
     let ack = bob.request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
     bench.assert_quiet();
@@ -341,20 +341,20 @@ pub(crate) fn answered_in(settings: UserAgentSettings, more: &[&str]) -> (Bench,
 
 /// The peer of a dialog with the user agent: creates its requests and ACKs.
 #[derive(Clone, Debug)]
-pub(crate) struct Far {
+pub(crate) struct DialogPeer {
     pub(crate) call_id: String,
-    pub(crate) own_tag: String,
-    pub(crate) their_tag: String,
+    pub(crate) local_tag: String,
+    pub(crate) remote_tag: String,
     pub(crate) cseq: u32,
 }
 
-impl Far {
+impl DialogPeer {
     /// Creates the callee of a call from the user agent.
     pub(crate) fn callee(invite: &Request, tag: &str) -> Self {
         Self {
             call_id: invite.headers.call_id().unwrap().to_owned(),
-            own_tag: tag.to_owned(),
-            their_tag: invite.headers.from().unwrap().tag().unwrap().to_owned(),
+            local_tag: tag.to_owned(),
+            remote_tag: invite.headers.from().unwrap().tag().unwrap().to_owned(),
             cseq: 100,
         }
     }
@@ -363,8 +363,8 @@ impl Far {
     pub(crate) fn caller(response: &Response) -> Self {
         Self {
             call_id: response.headers.call_id().unwrap().to_owned(),
-            own_tag: response.headers.from().unwrap().tag().unwrap().to_owned(),
-            their_tag: response.headers.to().unwrap().tag().unwrap().to_owned(),
+            local_tag: response.headers.from().unwrap().tag().unwrap().to_owned(),
+            remote_tag: response.headers.to().unwrap().tag().unwrap().to_owned(),
             cseq: response.headers.cseq().unwrap().number,
         }
     }
@@ -385,11 +385,11 @@ impl Far {
         body: Option<&Body>,
     ) -> Request {
         let lines = [
-            format!("From: <sip:bob@example.org>;tag={}", self.own_tag),
-            format!("To: <sip:alice@example.org>;tag={}", self.their_tag),
+            format!("From: <sip:bob@example.org>;tag={}", self.local_tag),
+            format!("To: <sip:alice@example.org>;tag={}", self.remote_tag),
             format!("Call-ID: {}", self.call_id),
             format!("CSeq: {cseq} {method}"),
-            format!("Contact: <sip:{}@192.0.2.2>", self.own_tag),
+            format!("Contact: <sip:{}@192.0.2.2>", self.local_tag),
         ];
         let lines: Vec<&str> = lines.iter().map(String::as_str).chain(more.iter().copied()).collect();
         bench.make(&format!("{method} sip:alice-1@192.0.2.1"), &lines, body)

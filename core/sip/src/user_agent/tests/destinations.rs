@@ -1,6 +1,6 @@
 //! Tests of the authorization of destinations by the source of the host name.
 
-use super::bench::{ALICE, Bench, CALL, Far, alice, calling, order, peer, reply, sdp, settings, with_body};
+use super::bench::{ALICE, Bench, CALL, DialogPeer, alice, calling, order, peer, reply, sdp, settings, with_body};
 use crate::message::{HeaderName, Message, Method};
 use crate::transport::{self, Hop, Target, Transport};
 use crate::user_agent::UserAgent;
@@ -108,7 +108,7 @@ fn private_route_of_public_caller_is_not_used() {
     let invite = super::bench::INBOUND;
     bench.command(Command::Accept { invite, body: Some(sdp("answer")) });
     let success = bench.response(200);
-    let ack = Far::caller(&success).request(&mut bench, "ACK", &[], None);
+    let ack = DialogPeer::caller(&success).request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
     bench.command(Command::HangUp { invite, reason: None });
     let is_bye = |sent: &Message| matches!(sent, Message::Request(request) if request.method == Method::Bye);

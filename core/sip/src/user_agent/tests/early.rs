@@ -1,6 +1,6 @@
 //! Tests of early dialogs: reliable provisional responses, early media and offers before the call is answered.
 
-use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
+use super::bench::{Bench, CALL, DialogPeer, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
 use crate::message::{Message, Method, Request, Response};
 use crate::user_agent::io::{Branch, Cause, Command, Event};
 use core::time::Duration;
@@ -83,7 +83,7 @@ fn each_fork_offer_gets_its_own_answer() {
     }
     // Each later change is reported as well.
     for (branch, tag) in [(Branch(0), "bob"), (Branch(1), "carol")] {
-        let update = Far::callee(&invite, tag).request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
+        let update = DialogPeer::callee(&invite, tag).request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
         bench.receive(update);
         assert_eq!(bench.event(), Event::Offer { invite: CALL, branch, body: Some(sdp("offer 2")) });
     }
@@ -94,13 +94,13 @@ fn each_fork_offer_gets_its_own_answer() {
     bench.assert_quiet();
 }
 
-fn early_dialog() -> (Bench, Request, Far) {
+fn early_dialog() -> (Bench, Request, DialogPeer) {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(with(with_body(reliable(&invite, 183, "bob", "1"), "answer"), "Allow", "INVITE, ACK, BYE, UPDATE"));
     let prack = bench.request(&Method::Prack);
     bench.receive(reply(&prack, 200, "bob"));
     bench.take_events();
-    let bob = Far::callee(&invite, "bob");
+    let bob = DialogPeer::callee(&invite, "bob");
     (bench, invite, bob)
 }
 
@@ -168,7 +168,7 @@ fn required_100rel_makes_180_reliable() {
     bench.wait(Duration::from_millis(1_600));
     let again = [bench.response(180), bench.response(180)];
     assert!(again.iter().all(|again| *again == ringing), "after 0.5 and 1.5 s");
-    let mut bob = Far::caller(&ringing);
+    let mut bob = DialogPeer::caller(&ringing);
     let stray = bob.request(&mut bench, "PRACK", &[&format!("RAck: {number} 2 INVITE")], None);
     bench.receive(stray);
     bench.response(481);
@@ -224,7 +224,7 @@ fn offer_sent_reliably_is_answered_by_prack() {
     let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
     bench.command(Command::Accept { invite: INBOUND, body: None });
     bench.assert_quiet();
-    let prack = Far::caller(&early).request(&mut bench, "PRACK", &[&rack], Some(&sdp("answer")));
+    let prack = DialogPeer::caller(&early).request(&mut bench, "PRACK", &[&rack], Some(&sdp("answer")));
     bench.receive(prack);
     assert_eq!(bench.event(), Event::OfferAnswered { invite: INBOUND, body: sdp("answer") });
     let statuses: Vec<u16> = bench
@@ -244,7 +244,7 @@ fn offer_without_answer_in_prack_is_repeated() {
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
     let early = bench.response(183);
     let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
-    let mut bob = Far::caller(&early);
+    let mut bob = DialogPeer::caller(&early);
     let prack = bob.request(&mut bench, "PRACK", &[&rack], None);
     bench.receive(prack);
     bench.response(200);
@@ -282,7 +282,7 @@ fn long_ringing_repeats_provisional_responses() {
 fn bye_in_early_dialog_ends_the_call() {
     let (mut bench, _) = called_in(settings(), &[], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
-    let mut bob = Far::caller(&bench.response(180));
+    let mut bob = DialogPeer::caller(&bench.response(180));
     let bye = bob.request(&mut bench, "BYE", &[], None);
     bench.receive(bye);
     bench.response(200);
@@ -297,7 +297,7 @@ fn late_prack_is_accepted() {
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
     let early = bench.response(183);
     let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
-    let mut bob = Far::caller(&early);
+    let mut bob = DialogPeer::caller(&early);
     let prack = bob.request(&mut bench, "PRACK", &[&rack], None);
     let info = bob.request(&mut bench, "INFO", &[], None);
     bench.receive(info);

@@ -1,11 +1,11 @@
 //! Tests of offers in an established call, in both directions.
 
-use super::bench::{Bench, CALL, Far, INBOUND, answered_in, called_out, reply, sdp, settings, with, with_body};
+use super::bench::{Bench, CALL, DialogPeer, INBOUND, answered_in, called_out, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
 use crate::user_agent::io::{Branch, Cause, Command, Event};
 use core::time::Duration;
 
-fn established() -> (Bench, Far) {
+fn established() -> (Bench, DialogPeer) {
     called_out(settings(), &[])
 }
 
@@ -101,7 +101,7 @@ fn other_side_waits_less_after_491() {
     let (mut bench, bob, _) = answered_in(settings(), &[]);
     bench.command(Command::Offer { invite: INBOUND, body: sdp("offer 2") });
     let invite = bench.request(&Method::Invite);
-    bench.receive(reply(&invite, 491, &bob.own_tag));
+    bench.receive(reply(&invite, 491, &bob.local_tag));
     bench.request(&Method::Ack);
     bench.wait(Duration::from_millis(1_999));
     assert_eq!(bench.request(&Method::Invite).body, b"offer 2");

@@ -1,6 +1,8 @@
 //! Tests of hostile peers and of peers that violate the protocol.
 
-use super::bench::{ALICE, Bench, CALL, FROM_BOB, Far, INBOUND, alice, called_out, order, reply, sdp, settings, with};
+use super::bench::{
+    ALICE, Bench, CALL, DialogPeer, FROM_BOB, INBOUND, alice, called_out, order, reply, sdp, settings, with,
+};
 use super::phones::{register, with_phones};
 use crate::message::{Message, Method};
 use crate::user_agent::io::{Account, Cause, Command, Destination, Event, UserAgentSettings};
@@ -75,7 +77,7 @@ fn bye_challenge_of_foreign_caller_is_not_answered() {
     assert!(matches!(bench.event(), Event::Incoming { invite: INBOUND, .. }));
     bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
     let success = bench.response(200);
-    let ack = Far::caller(&success).request(&mut bench, "ACK", &[], None);
+    let ack = DialogPeer::caller(&success).request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
     bench.command(Command::HangUp { invite: INBOUND, reason: None });
     let bye = bench.request(&Method::Bye);

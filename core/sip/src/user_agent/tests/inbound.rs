@@ -1,6 +1,6 @@
 //! Tests of inbound calls.
 
-use super::bench::{ALICE, Bench, FROM_BOB, Far, INBOUND as CALL, answered_in, sdp, settings};
+use super::bench::{ALICE, Bench, DialogPeer, FROM_BOB, INBOUND as CALL, answered_in, sdp, settings};
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{Cause, Command, Event, Origin};
 use core::time::Duration;
@@ -62,7 +62,7 @@ fn inbound_call_is_answered_and_ended_by_caller() {
     assert_eq!(success.headers.get("Contact"), Some("<sip:alice-1@192.0.2.1>"));
     assert_eq!(success.headers.get("Server"), Some("Offhook"));
     assert_eq!(success.headers.to().unwrap().tag(), ringing.headers.to().unwrap().tag());
-    let mut bob = Far::caller(&success);
+    let mut bob = DialogPeer::caller(&success);
     let ack = bob.request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
     bench.assert_quiet();
@@ -79,7 +79,7 @@ fn relay_ends_inbound_call_with_bye() {
     bench.command(Command::HangUp { invite: CALL, reason: None });
     let bye = bench.request(&Method::Bye);
     assert_eq!(bye.uri.to_string(), "sip:bob@192.0.2.2");
-    assert_eq!(bye.headers.to().unwrap().tag(), Some(bob.own_tag.as_str()));
+    assert_eq!(bye.headers.to().unwrap().tag(), Some(bob.local_tag.as_str()));
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
     bench.receive(super::bench::reply(&bye, 200, "b1"));
     bench.assert_empty();
@@ -147,7 +147,7 @@ fn response_2xx_without_ack_is_retransmitted_then_bye() {
 fn callee_defers_bye_until_ack() {
     let (mut bench, _) = called();
     bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
-    let mut bob = Far::caller(&bench.response(200));
+    let mut bob = DialogPeer::caller(&bench.response(200));
     bench.command(Command::HangUp { invite: CALL, reason: None });
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
     bench.assert_quiet();
@@ -164,7 +164,7 @@ fn delayed_offer_is_answered_in_ack() {
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
     assert_eq!(request.offer, None);
     bench.command(Command::Accept { invite: CALL, body: Some(sdp("offer")) });
-    let mut bob = Far::caller(&bench.response(200));
+    let mut bob = DialogPeer::caller(&bench.response(200));
     let ack = bob.request(&mut bench, "ACK", &[], Some(&sdp("answer")));
     bench.receive(ack);
     assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer") });
@@ -224,12 +224,12 @@ fn invite_from_unknown_source_is_rejected() {
 #[test]
 fn request_in_unknown_dialog_is_rejected_with_481() {
     let mut bench = Bench::with_alice(settings());
-    let mut far = Far { call_id: "x".into(), own_tag: "a".into(), their_tag: "b".into(), cseq: 1 };
-    let ack = far.request(&mut bench, "ACK", &[], None);
+    let mut peer = DialogPeer { call_id: "x".into(), local_tag: "a".into(), remote_tag: "b".into(), cseq: 1 };
+    let ack = peer.request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
     bench.assert_quiet();
     for method in ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "OPTIONS"] {
-        let request = far.request(&mut bench, method, &[], None);
+        let request = peer.request(&mut bench, method, &[], None);
         bench.receive(request);
         bench.response(481);
     }

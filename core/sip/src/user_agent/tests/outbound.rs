@@ -1,6 +1,6 @@
 //! Tests of outbound calls.
 
-use super::bench::{ALICE, Bench, CALL, Far, calling, order, reply, sdp, settings, with, with_body};
+use super::bench::{ALICE, Bench, CALL, DialogPeer, calling, order, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
 use crate::user_agent::io::{Branch, Cause, Command, Event, Failure, Redirects, UserAgentSettings};
 use core::time::Duration;
@@ -11,14 +11,14 @@ fn invite(offer: Option<&str>) -> (Bench, Request) {
     calling(settings(), offer)
 }
 
-fn answered() -> (Bench, Far) {
+fn answered() -> (Bench, DialogPeer) {
     let (mut bench, invite) = invite(Some("offer"));
     bench.receive(with_body(reply(&invite, 200, "bob"), "answer"));
     let ack = bench.request(&Method::Ack);
     assert_eq!(ack.headers.to().unwrap().tag(), Some("bob"));
     assert_eq!(ack.uri.to_string(), "sip:bob@192.0.2.2");
     assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: Some(sdp("answer")) });
-    (bench, Far::callee(&invite, "bob"))
+    (bench, DialogPeer::callee(&invite, "bob"))
 }
 
 #[test]

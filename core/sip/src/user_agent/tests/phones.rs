@@ -1,7 +1,7 @@
 //! Tests of phones that register at the relay.
 
 use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
-use crate::auth::{Asked, AuthClient, Login, Secret, Verifier};
+use crate::auth::{AuthClient, CoveredParts, Login, Secret, Verifier};
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, UserAgentSettings};
 use rand_chacha::ChaCha20Rng;
@@ -19,10 +19,10 @@ pub(super) fn authenticated(bench: &mut Bench, mut request: Request, user: &str,
     let challenged = bench.response(401);
     let mut client = AuthClient::new(Login::new(user, password));
     let challenges = challenged.headers.www_authenticate().map(|text| (crate::auth::Challenger::UserAgent, text));
-    client.learn(challenges, &[]).unwrap();
+    client.store_challenges(challenges, &[]).unwrap();
     let uri = request.uri.to_string();
-    let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
-    for (_, credentials) in client.credentials(&asked, &mut ChaCha20Rng::from_seed([1; 32])) {
+    let covered = CoveredParts { method: request.method.name(), uri: &uri, body: &request.body };
+    for (_, credentials) in client.credentials(&covered, &mut ChaCha20Rng::from_seed([1; 32])) {
         request.headers.push("Authorization", credentials);
     }
     let cseq = request.headers.cseq().unwrap();

@@ -1,6 +1,6 @@
 //! Tests of sent and received REFER requests.
 
-use super::bench::{Bench, CALL, Far, called_out, order, reply, settings, with, with_body};
+use super::bench::{Bench, CALL, DialogPeer, called_out, order, reply, settings, with, with_body};
 use crate::message::{Method, Request};
 use crate::user_agent::io::{Cause, Command, Event, InviteId};
 use core::time::Duration;
@@ -16,7 +16,7 @@ fn refer(bench: &mut Bench, replaces: Option<InviteId>) -> Request {
     bench.request(&Method::Refer)
 }
 
-fn notify(bench: &mut Bench, bob: &mut Far, status: &str, state: &str) {
+fn notify(bench: &mut Bench, bob: &mut DialogPeer, status: &str, state: &str) {
     let lines = ["Event: refer", &format!("Subscription-State: {state}"), "Content-Type: message/sipfrag"];
     let mut request = bob.request(bench, "NOTIFY", &lines, None);
     request.body = format!("SIP/2.0 {status}\r\n").into_bytes();
@@ -102,7 +102,7 @@ fn attended_transfer_refer_to_carries_replaces() {
     assert_eq!(request.headers.get("Refer-To"), Some(expected.as_str()));
 }
 
-fn asked(bench: &mut Bench, bob: &mut Far, refer_to: &str, more: &[&str]) {
+fn receive_accepted_refer(bench: &mut Bench, bob: &mut DialogPeer, refer_to: &str, more: &[&str]) {
     let line = format!("Refer-To: {refer_to}");
     let lines: Vec<&str> = more.iter().copied().chain([line.as_str()]).collect();
     let request = bob.request(bench, "REFER", &lines, None);
@@ -112,7 +112,7 @@ fn asked(bench: &mut Bench, bob: &mut Far, refer_to: &str, more: &[&str]) {
 #[test]
 fn received_refer_is_answered_with_notify() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Referred-By: <sip:bob@example.org>"]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &["Referred-By: <sip:bob@example.org>"]);
     assert_eq!(
         bench.event(),
         Event::Refer {
@@ -146,7 +146,7 @@ fn received_refer_is_answered_with_notify() {
 #[test]
 fn rejected_notify_ends_only_the_subscription() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
     bench.command(Command::AnswerRefer { invite: CALL, status: 202 });
     bench.take_events();
     let first = bench.request(&Method::Notify);
@@ -165,7 +165,7 @@ fn refer_to_own_call_is_recognized() {
     let (call_id, from) = (invite.headers.call_id().unwrap(), invite.headers.from().unwrap());
     let own = from.tag().unwrap();
     let refer_to = format!("<sip:alice@example.org?Replaces={call_id}%3Bto-tag%3D{own}%3Bfrom-tag%3Dcarol>");
-    asked(&mut bench, &mut bob, &refer_to, &[]);
+    receive_accepted_refer(&mut bench, &mut bob, &refer_to, &[]);
     match bench.event() {
         Event::Refer { replaced: Some(SECOND), replaces: Some(replaces), .. } => {
             assert_eq!(replaces, format!("{call_id};to-tag={own};from-tag=carol"));
@@ -177,13 +177,13 @@ fn refer_to_own_call_is_recognized() {
 #[test]
 fn rejected_or_invalid_refer_is_answered() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-To: <sip:dave@example.org>"]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-To: <sip:dave@example.org>"]);
     bench.response(400);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org;method=BYE>", &[]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org;method=BYE>", &[]);
     bench.response(501);
     bench.assert_quiet();
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
-    asked(&mut bench, &mut bob, "<sip:dave@example.org>", &[]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:dave@example.org>", &[]);
     bench.response(491);
     bench.command(Command::AnswerRefer { invite: CALL, status: 603 });
     bench.response(603);
@@ -194,7 +194,7 @@ fn rejected_or_invalid_refer_is_answered() {
 #[test]
 fn refer_sub_false_creates_no_subscription() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-Sub: false"]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-Sub: false"]);
     bench.take_events();
     bench.command(Command::AnswerRefer { invite: CALL, status: 202 });
     assert_eq!(bench.response(202).headers.get("Refer-Sub"), Some("false"));
@@ -206,7 +206,7 @@ fn refer_sub_false_creates_no_subscription() {
 #[test]
 fn pending_refer_at_call_end_is_answered() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    asked(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
+    receive_accepted_refer(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
     bench.take_events();
     let bye = bob.request(&mut bench, "BYE", &[], None);
     bench.receive(bye);

@@ -1,6 +1,6 @@
 //! Tests of `Replaces` in inbound and outbound calls (RFC 3891).
 
-use super::bench::{Bench, CALL, Far, called_out, calling, order, reply, sdp, settings};
+use super::bench::{Bench, CALL, DialogPeer, called_out, calling, order, reply, sdp, settings};
 use crate::message::Method;
 use crate::user_agent::io::{Command, Event, InviteId};
 
@@ -14,8 +14,8 @@ fn replacing(bench: &mut Bench, value: &str, more: &[&str]) {
     bench.receive(invite);
 }
 
-fn named(far: &Far) -> String {
-    format!("{};to-tag={};from-tag={}", far.call_id, far.their_tag, far.own_tag)
+fn named(peer: &DialogPeer) -> String {
+    format!("{};to-tag={};from-tag={}", peer.call_id, peer.remote_tag, peer.local_tag)
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn outbound_early_dialog_can_be_replaced() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.take_events();
-    let early = Far::callee(&invite, "bob");
+    let early = DialogPeer::callee(&invite, "bob");
     replacing(&mut bench, &format!("{};early-only", named(&early)), &[]);
     assert!(matches!(bench.event(), Event::Incoming { .. }));
 }

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, CALL, called_out, order, reply, sdp, settings};
 use crate::message::Method;
-use crate::user_agent::extra;
+use crate::user_agent::application_headers;
 use crate::user_agent::io::{Body, Cause, Command, Destination, Event, Identity, Origin, UserAgentSettings};
 use core::time::Duration;
 
@@ -155,10 +155,10 @@ fn application_cannot_set_user_agent_headers() {
         ("X A", "1"),
         ("", "1"),
     ] {
-        assert!(!extra::is_allowed(name, value), "{name}: {value}");
+        assert!(!application_headers::is_allowed(name, value), "{name}: {value}");
     }
-    assert!(extra::is_allowed("X-Customer", "ümläut, ok"));
-    assert!(extra::is_allowed("Subject", ""));
+    assert!(application_headers::is_allowed("X-Customer", "ümläut, ok"));
+    assert!(application_headers::is_allowed("Subject", ""));
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.headers =

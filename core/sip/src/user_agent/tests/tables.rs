@@ -1,6 +1,6 @@
 //! Transition tables of calls: every state with every kind of input, compared with committed tables.
 
-use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
+use super::bench::{Bench, CALL, DialogPeer, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{Branch, Command, Event, InviteId};
 use core::time::Duration;
@@ -9,7 +9,7 @@ use core::time::Duration;
 struct Case {
     bench: Bench,
     invite: Request,
-    far: Far,
+    peer: DialogPeer,
     id: InviteId,
 }
 
@@ -17,7 +17,7 @@ type Step = fn(&mut Case);
 
 impl Case {
     fn send(&mut self, method: &str, more: &[&str], body: Option<&str>) {
-        let request = self.far.request(&mut self.bench, method, more, body.map(sdp).as_ref());
+        let request = self.peer.request(&mut self.bench, method, more, body.map(sdp).as_ref());
         self.bench.receive(request);
     }
 
@@ -128,8 +128,8 @@ const PEER: [(&str, Step); 8] = [
 
 fn client(offer: Option<&str>, steps: &[Step]) -> Case {
     let (bench, invite) = calling(settings(), offer);
-    let far = Far::callee(&invite, "bob");
-    let mut case = Case { bench, invite, far, id: CALL };
+    let peer = DialogPeer::callee(&invite, "bob");
+    let mut case = Case { bench, invite, peer, id: CALL };
     for step in steps {
         step(&mut case);
     }
@@ -139,10 +139,10 @@ fn client(offer: Option<&str>, steps: &[Step]) -> Case {
 
 fn server(more: &[&str], offer: Option<&str>, steps: &[Step]) -> Case {
     let (mut bench, invite) = called_in(settings(), more, offer);
-    let own_tag = bench.agent.context.dialogs.keys().next().unwrap().local_tag.clone();
-    let far = Far { call_id: "c1".into(), own_tag: "b1".into(), their_tag: own_tag, cseq: 1 };
+    let local_tag = bench.agent.context.dialogs.keys().next().unwrap().local_tag.clone();
+    let peer = DialogPeer { call_id: "c1".into(), local_tag: "b1".into(), remote_tag: local_tag, cseq: 1 };
     bench.events.clear();
-    let mut case = Case { bench, invite, far, id: INBOUND };
+    let mut case = Case { bench, invite, peer, id: INBOUND };
     for step in steps {
         step(&mut case);
     }
@@ -243,11 +243,11 @@ fn inbound_call_state_table_matches_committed() {
         }),
         ("CANCEL", Case::cancel),
         ("ACK", |case| {
-            let ack = case.far.numbered(&mut case.bench, "ACK", 1, &[], None);
+            let ack = case.peer.numbered(&mut case.bench, "ACK", 1, &[], None);
             case.bench.receive(ack);
         }),
         ("ACK with answer", |case| {
-            let ack = case.far.numbered(&mut case.bench, "ACK", 1, &[], Some(&sdp("answer")));
+            let ack = case.peer.numbered(&mut case.bench, "ACK", 1, &[], Some(&sdp("answer")));
             case.bench.receive(ack);
         }),
         ("PRACK", |case| case.prack(None)),
@@ -259,7 +259,7 @@ fn inbound_call_state_table_matches_committed() {
         case.bench.note_rseq();
     };
     let ack: Step = |case| {
-        let ack = case.far.numbered(&mut case.bench, "ACK", 1, &[], None);
+        let ack = case.peer.numbered(&mut case.bench, "ACK", 1, &[], None);
         case.bench.receive(ack);
     };
     let hang_up: Step = |case| case.bench.command(Command::HangUp { invite: INBOUND, reason: None });

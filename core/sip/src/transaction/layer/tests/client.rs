@@ -1,6 +1,6 @@
 //! Tests of outgoing requests.
 
-use super::{Bench, Shot, request, settings, source, target};
+use super::{Bench, SentMessage, request, settings, source, target};
 use crate::message::{HeaderName, Method, Request, Uri};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Output};
@@ -43,11 +43,11 @@ fn second() -> Target {
     target(Transport::Udp, "203.0.113.2:5060")
 }
 
-fn send(bench: &mut Bench, text: &str, targets: Vec<Target>) -> (ClientKey, Shot) {
+fn send(bench: &mut Bench, text: &str, targets: Vec<Target>) -> (ClientKey, SentMessage) {
     send_request(bench, request(text), Destination::Targets(targets))
 }
 
-fn send_request(bench: &mut Bench, request: Request, destination: Destination) -> (ClientKey, Shot) {
+fn send_request(bench: &mut Bench, request: Request, destination: Destination) -> (ClientKey, SentMessage) {
     let key = bench.layer.request(request, destination, bench.now);
     (key, bench.sent_one())
 }
@@ -144,7 +144,7 @@ fn unanswered_request_is_retransmitted_then_times_out() {
 
 #[test]
 fn failed_server_is_replaced_with_new_branch() {
-    type Failing = fn(&mut Bench, &Shot);
+    type Failing = fn(&mut Bench, &SentMessage);
     let failures: [(Failing, Failure); 2] = [
         (
             |bench, _| {

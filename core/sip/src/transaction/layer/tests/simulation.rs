@@ -23,7 +23,7 @@ enum Plan {
     /// The network reports that a message could not be sent.
     SendFailed { at: usize, transmission: TransmissionId },
     /// The first endpoint sends its next request.
-    Ask,
+    Request,
     /// The first endpoint cancels a request.
     Cancel(ClientKey),
     /// The second endpoint responds; a 2xx to an INVITE is scheduled again until the ACK.
@@ -32,7 +32,7 @@ enum Plan {
 
 /// The outcome of a request at its sender.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Fate {
+struct RequestOutcome {
     is_invite: bool,
     successes: u32,
     failures: u32,
@@ -45,8 +45,8 @@ struct World {
     ends: [Layer; 2],
     plans: BTreeMap<(Time, u64), Plan>,
     planned: u64,
-    asked: u64,
-    fates: BTreeMap<ClientKey, Fate>,
+    sent_requests: u64,
+    outcomes: BTreeMap<ClientKey, RequestOutcome>,
     /// Requests that the second endpoint has received, by Call-ID and branch.
     seen: BTreeSet<String>,
     open: BTreeMap<ServerKey, Request>,
@@ -66,8 +66,8 @@ impl World {
             ends,
             plans: BTreeMap::new(),
             planned: 0,
-            asked: 0,
-            fates: BTreeMap::new(),
+            sent_requests: 0,
+            outcomes: BTreeMap::new(),
             seen: BTreeSet::new(),
             open: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
@@ -84,7 +84,7 @@ impl World {
     }
 
     fn run(&mut self) {
-        self.plan(0, Plan::Ask);
+        self.plan(0, Plan::Request);
         loop {
             let planned = self.plans.first_key_value().map(|((at, _), _)| *at);
             let due = self.ends.iter().filter_map(Layer::poll_timeout).min();
@@ -113,19 +113,19 @@ impl World {
             Plan::SendFailed { at, transmission } => {
                 self.ends[at].handle_input(Input::SendFailed { transmission }, now);
             }
-            Plan::Ask => self.ask(),
+            Plan::Request => self.ask(),
             Plan::Cancel(key) => self.ends[0].cancel(key, None, now),
             Plan::Respond(key, status) => self.respond(key, status),
         }
     }
 
     fn ask(&mut self) {
-        self.asked += 1;
+        self.sent_requests += 1;
         let method = if self.below(2) == 0 { Method::Invite } else { Method::Options };
         let mut request = Request::new(method.clone(), "sip:bob@192.0.2.2".parse().unwrap());
         request.headers.push(HeaderName::From, "<sip:alice@192.0.2.1>;tag=a");
         request.headers.push(HeaderName::To, "<sip:bob@192.0.2.2>");
-        request.headers.push(HeaderName::CallId, format_args!("call-{}", self.asked));
+        request.headers.push(HeaderName::CallId, format_args!("call-{}", self.sent_requests));
         request.headers.push(HeaderName::CSeq, format_args!("1 {method}"));
         let size = if self.below(4) == 0 { 1_500 } else { 0 };
         request.set_body("text/plain", vec![b'x'; size]);
@@ -136,14 +136,14 @@ impl World {
         let destination = Destination::Targets(targets.collect());
         let is_invite = method == Method::Invite;
         let key = self.ends[0].request(request, destination, self.now);
-        self.fates.insert(key, Fate { is_invite, ..Fate::default() });
+        self.outcomes.insert(key, RequestOutcome { is_invite, ..RequestOutcome::default() });
         if self.below(3) == 0 {
             let after = self.below(3_000);
             self.plan(after, Plan::Cancel(key));
         }
-        if self.asked < REQUESTS {
+        if self.sent_requests < REQUESTS {
             let after = self.below(2_000);
-            self.plan(after, Plan::Ask);
+            self.plan(after, Plan::Request);
         }
     }
 
@@ -196,20 +196,20 @@ impl World {
     fn handle_first(&mut self, event: Event) {
         match event {
             Event::Response { key, response, .. } => {
-                let fate = self.fates.get_mut(&key).unwrap();
+                let outcome = self.outcomes.get_mut(&key).unwrap();
                 match response.status {
-                    ..200 => assert_eq!(fate.successes + fate.failures, 0, "provisional after final"),
+                    ..200 => assert_eq!(outcome.successes + outcome.failures, 0, "provisional after final"),
                     200..300 => {
-                        fate.successes += 1;
-                        if fate.is_invite {
+                        outcome.successes += 1;
+                        if outcome.is_invite {
                             self.acknowledge(&response);
                         }
                     }
-                    _ => fate.failures += 1,
+                    _ => outcome.failures += 1,
                 }
             }
-            Event::Failed { key, .. } => self.fates.get_mut(&key).unwrap().failures += 1,
-            Event::Ended { key } => self.fates.get_mut(&key).unwrap().ends += 1,
+            Event::Failed { key, .. } => self.outcomes.get_mut(&key).unwrap().failures += 1,
+            Event::Ended { key } => self.outcomes.get_mut(&key).unwrap().ends += 1,
             other => panic!("{other:?} at the first end"),
         }
     }
@@ -251,14 +251,14 @@ impl World {
     }
 
     fn judge(&self) {
-        for (key, fate) in &self.fates {
-            let is_good = match (fate.is_invite, fate.successes) {
-                (_, 0) => fate.failures == 1 && fate.ends == 0,
-                (true, 1..) => fate.failures == 0 && fate.ends == 1,
-                (false, 1) => fate.failures == 0 && fate.ends == 0,
+        for (key, outcome) in &self.outcomes {
+            let is_good = match (outcome.is_invite, outcome.successes) {
+                (_, 0) => outcome.failures == 1 && outcome.ends == 0,
+                (true, 1..) => outcome.failures == 0 && outcome.ends == 1,
+                (false, 1) => outcome.failures == 0 && outcome.ends == 0,
                 (false, _) => false,
             };
-            assert!(is_good, "{key:?}: {fate:?}");
+            assert!(is_good, "{key:?}: {outcome:?}");
         }
         for end in &self.ends {
             assert_eq!(end.transaction_count(), (0, 0));
@@ -276,18 +276,18 @@ fn transport_of(octets: &[u8]) -> Transport {
 
 #[test]
 fn every_request_has_one_outcome_on_lossy_network() {
-    let mut fates = Vec::new();
+    let mut outcomes = Vec::new();
     for seed in 0..RUNS {
         println!("seed {seed}");
         let mut world = World::new(seed);
         world.run();
         world.judge();
-        assert_eq!(world.fates.len() as u64, REQUESTS);
-        fates.extend(world.fates.into_values());
+        assert_eq!(world.outcomes.len() as u64, REQUESTS);
+        outcomes.extend(world.outcomes.into_values());
     }
     // Neither the network nor the scenario is trivial: some requests succeed and some do not.
-    let succeeded = fates.iter().filter(|fate| fate.successes > 0).count();
-    assert!(succeeded > fates.len() / 4 && succeeded < fates.len(), "{succeeded} of {}", fates.len());
+    let succeeded = outcomes.iter().filter(|outcome| outcome.successes > 0).count();
+    assert!(succeeded > outcomes.len() / 4 && succeeded < outcomes.len(), "{succeeded} of {}", outcomes.len());
 }
 
 #[test]
@@ -295,6 +295,6 @@ fn simulation_with_same_seed_is_deterministic() {
     let [mut one, mut other] = [World::new(42), World::new(42)];
     one.run();
     other.run();
-    assert_eq!((one.fates, one.seen, one.now), (other.fates, other.seen, other.now));
+    assert_eq!((one.outcomes, one.seen, one.now), (other.outcomes, other.seen, other.now));
     assert_eq!(one.ends, other.ends);
 }

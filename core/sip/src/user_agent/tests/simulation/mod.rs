@@ -321,8 +321,12 @@ impl World {
                 assert_eq!(others.len(), usize::from(!call.is_ended), "{invite:?} of {caller}: {others:?}");
                 if let [(callee, other)] = others.as_slice() {
                     let one = self.agents[caller].invites[invite].agreed().expect("an established session");
-                    let far = self.agents[*callee].invites[other].agreed().expect("an established session");
-                    assert_eq!((&one.local, &one.remote), (&far.remote, &far.local), "{invite:?} of {caller}");
+                    let other_end = self.agents[*callee].invites[other].agreed().expect("an established session");
+                    assert_eq!(
+                        (&one.local, &one.remote),
+                        (&other_end.remote, &other_end.local),
+                        "{invite:?} of {caller}"
+                    );
                 }
             }
         }
@@ -359,7 +363,7 @@ impl World {
 
     /// Runs the active and the settling period, then ends all calls. Returns the number of answered calls and the kinds
     /// of sent messages.
-    fn live(&mut self) -> (usize, BTreeSet<String>) {
+    fn run_to_end(&mut self) -> (usize, BTreeSet<String>) {
         self.run_until(Time::EPOCH + ACTIVE_TIME);
         self.save_and_load();
         for node in 0..AGENTS {
@@ -404,7 +408,7 @@ fn summary(octets: &[u8]) -> String {
 
 /// Runs one seed and prints it if the run fails.
 fn run(seed: u64) -> (usize, BTreeSet<String>) {
-    let result = std::panic::catch_unwind(|| World::new(seed, false).live());
+    let result = std::panic::catch_unwind(|| World::new(seed, false).run_to_end());
     result.unwrap_or_else(|panic| {
         println!("seed {seed}");
         std::panic::resume_unwind(panic)
@@ -453,7 +457,7 @@ fn both_sides_agree_on_lossy_network_odd_seeds() {
 fn replay() {
     let seed = number(option_env!("OFFHOOK_SIM_SEED")).unwrap_or(0);
     let mut world = World::new(seed, true);
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.live()));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run_to_end()));
     if let Err(panic) = result {
         world.trace.iter().flatten().for_each(|line| println!("{line}"));
         std::panic::resume_unwind(panic);

@@ -41,14 +41,14 @@ impl Proxy {
         while let Some(output) = self.layer.poll_output() {
             match output {
                 Output::Transport(transport::io::Output::Send { hop, octets, .. }) => sent.push((hop, octets)),
-                Output::Event(event) => self.learn(event, now),
+                Output::Event(event) => self.store_challenges(event, now),
                 Output::Transport(output) => panic!("unexpected {output:?}"),
             }
         }
         sent
     }
 
-    fn learn(&mut self, event: Event, now: Time) {
+    fn store_challenges(&mut self, event: Event, now: Time) {
         match event {
             Event::Request { key, request, source } if request.method == Method::Invite => {
                 let caller = (0..AGENTS).find(|node| address(*node) == source.remote);

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 /// The maximum number of requests of an exchange: challenges of several proxies, a stale nonce, a longer interval, a
 /// redirect.
-const MOST_REQUESTS: u8 = 8;
+const MAX_REQUESTS: u8 = 8;
 
 /// The maximum number of redirects.
-const MOST_REDIRECTIONS: u8 = 3;
+const MAX_REDIRECTIONS: u8 = 3;
 
 /// The state of a REGISTER exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Round {
+pub(super) struct RegisterExchange {
     /// The Request-URI.
     pub(super) target: Uri,
     /// The latest request, whose credentials are compared with a new challenge.
@@ -22,7 +22,7 @@ pub(super) struct Round {
     redirections: u8,
 }
 
-impl Round {
+impl RegisterExchange {
     pub(super) fn new(settings: &RegistrationSettings) -> Self {
         Self { target: settings.registrar.clone(), request: None, requests: 1, redirections: 0 }
     }
@@ -30,7 +30,7 @@ impl Round {
     /// Counts a further request. Returns false if the maximum is exceeded.
     pub(super) const fn count(&mut self) -> bool {
         self.requests += 1;
-        self.requests <= MOST_REQUESTS
+        self.requests <= MAX_REQUESTS
     }
 
     /// Selects the registrar that a 3xx names, for this exchange only (RFC 3261 §8.1.3.4). Returns false if it names
@@ -43,7 +43,7 @@ impl Round {
         let must_be_secure = is_secure(&self.target);
         let fits = |uri: &Uri| uri.as_sip().is_some() && (is_secure(uri) || !must_be_secure);
         let other = contacts.into_iter().map(|contact| contact.uri).find(fits);
-        let Some(mut other) = other.filter(|_| self.redirections < MOST_REDIRECTIONS) else { return false };
+        let Some(mut other) = other.filter(|_| self.redirections < MAX_REDIRECTIONS) else { return false };
         self.redirections += 1;
         if let Some(uri) = other.as_sip_mut() {
             uri.make_request_uri();

@@ -12,10 +12,10 @@ use crate::user_agent::session::{Exchange, Reply, Session};
 use core::time::Duration;
 
 /// The maximum number of concurrent early dialogs. Further dialogs with a 2xx are still terminated with ACK and BYE.
-const MOST_FORKS: usize = 16;
+const MAX_FORKS: usize = 16;
 
 /// The maximum number of repeated INVITEs after challenges, session intervals and redirects.
-const MOST_TRIES: u8 = 12;
+const MAX_TRIES: u8 = 12;
 
 /// The headers of an answered INVITE that its ACKs and dialogs are built from. Only these are kept.
 const KEPT: [HeaderName; 4] =
@@ -66,7 +66,7 @@ impl Client {
         if let Some((branch, _)) = self.find(id) {
             return Some(branch);
         }
-        let limit = if response.is_success() { MOST_FORKS * 2 } else { MOST_FORKS };
+        let limit = if response.is_success() { MAX_FORKS * 2 } else { MAX_FORKS };
         if self.forks.len() >= limit {
             return None;
         }
@@ -144,7 +144,7 @@ impl Client {
             }
             Attempt::Answered(_) | Attempt::Over => return,
         }
-        let may_try = self.tries < MOST_TRIES;
+        let may_try = self.tries < MAX_TRIES;
         match response.status {
             401 | 407 if may_try => match scope.store_challenge(&self.request, response) {
                 Ok(()) => self.repeat_invite(scope),
@@ -167,7 +167,7 @@ impl Client {
     fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
         self.redirection.refused(response);
         match self.redirection.next(response.status) {
-            Some(target) if self.tries < MOST_TRIES => self.follow_redirect(target, scope),
+            Some(target) if self.tries < MAX_TRIES => self.follow_redirect(target, scope),
             Some(_) | None => {
                 let cause = self.redirection.cause();
                 self.end_call(cause, scope);
@@ -177,7 +177,7 @@ impl Client {
 
     pub(super) fn invite_failed(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
         match self.redirection.next(408) {
-            Some(target) if self.tries < MOST_TRIES => self.follow_redirect(target, scope),
+            Some(target) if self.tries < MAX_TRIES => self.follow_redirect(target, scope),
             Some(_) | None => self.end_call(Cause::Failed(failure_of(failure)), scope),
         }
     }

@@ -3,7 +3,7 @@
 use crate::message::{HeaderName, Headers};
 
 /// The maximum number of application headers in one message.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// The maximum length of a value.
 const LONGEST_VALUE: usize = 4_096;
@@ -97,8 +97,8 @@ const fn is_owned(name: &HeaderName) -> bool {
 }
 
 /// Adds application headers to a message. Headers that may not be set are skipped.
-pub(super) fn put(headers: &mut Headers, extra: &[(String, String)]) {
-    for (name, value) in extra.iter().filter(|(name, value)| is_allowed(name, value)).take(MOST_HEADERS) {
+pub(super) fn put(headers: &mut Headers, added: &[(String, String)]) {
+    for (name, value) in added.iter().filter(|(name, value)| is_allowed(name, value)).take(MAX_HEADERS) {
         headers.push(name.as_str(), value);
     }
 }
@@ -106,5 +106,5 @@ pub(super) fn put(headers: &mut Headers, extra: &[(String, String)]) {
 /// Returns the headers of a message that an application may read.
 pub(super) fn read(headers: &Headers) -> Vec<(String, String)> {
     let of_application = headers.iter().filter(|(name, value)| !is_owned(name) && value.len() <= LONGEST_VALUE);
-    of_application.take(MOST_HEADERS).map(|(name, value)| (name.name().to_owned(), value.to_owned())).collect()
+    of_application.take(MAX_HEADERS).map(|(name, value)| (name.name().to_owned(), value.to_owned())).collect()
 }
