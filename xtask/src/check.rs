@@ -11,16 +11,25 @@ const SHELL_ONLY: [&str; 9] =
     ["tokio", "mio", "socket2", "axum", "hyper", "web-sys", "js-sys", "wasm-bindgen", "rustls"];
 
 /// The packages of this project that each package may depend on.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("offhook-clock", &[]),
     ("offhook-limits", &["offhook-clock"]),
+    ("offhook-secret", &[]),
     ("offhook-signaling", &["offhook-clock", "offhook-limits"]),
-    ("offhook-sdp", &["offhook-clock"]),
-    ("offhook-sip", &["offhook-clock", "offhook-limits"]),
-    ("offhook-media", &["offhook-sdp", "offhook-clock"]),
+    ("offhook-sdp", &["offhook-clock", "offhook-secret"]),
+    ("offhook-sip", &["offhook-clock", "offhook-limits", "offhook-secret"]),
+    ("offhook-media", &["offhook-sdp", "offhook-clock", "offhook-secret"]),
     (
         "offhook-b2bua",
-        &["offhook-signaling", "offhook-sdp", "offhook-sip", "offhook-media", "offhook-limits", "offhook-clock"],
+        &[
+            "offhook-signaling",
+            "offhook-sdp",
+            "offhook-sip",
+            "offhook-media",
+            "offhook-limits",
+            "offhook-clock",
+            "offhook-secret",
+        ],
     ),
     ("offhook-sdk-wasm", &["offhook-signaling", "offhook-limits", "offhook-clock"]),
 ];

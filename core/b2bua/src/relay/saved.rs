@@ -6,6 +6,7 @@ use crate::config::Config;
 use core::fmt;
 use offhook_clock::Time;
 use offhook_media::seal::{Sealed, SealingKey};
+use offhook_secret::InClear;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,7 @@ impl Relay {
     #[must_use]
     pub fn save(&self, key: &SealingKey, rng: &mut impl Rng) -> SavedRelay {
         #[expect(clippy::expect_used, reason = "every map with structured keys is saved as a list of pairs")]
-        let state = serde_json::to_vec(&self.state()).expect("a state without unsupported keys");
+        let state = serde_json::to_vec(&InClear(&self.state())).expect("a state without unsupported keys");
         SavedRelay { schema: SCHEMA, check: key.seal(&[], CHECK, rng), state: key.seal(&state, STATE, rng) }
     }
 

@@ -42,16 +42,16 @@ pub enum Checked {
 }
 
 /// The lite agent of a leg.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiteAgent {
-    local: IceCredentials,
-    pairs: Vec<Pair>,
-    nominated: Option<Pair>,
+    pub(super) local: IceCredentials,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) nominated: Option<Pair>,
     /// The nomination precedes an ICE restart or a change of the peer: a valid check takes precedence over it.
-    is_doubted: bool,
+    pub(super) is_doubted: bool,
     /// The pair of the last valid check; between a restart and the next check, the pair that was in use.
-    checked: Option<Pair>,
-    last_check: Option<Time>,
+    pub(super) checked: Option<Pair>,
+    pub(super) last_check: Option<Time>,
 }
 
 impl LiteAgent {

@@ -7,9 +7,10 @@ use super::stream::MediaStream;
 use super::transport::Transport;
 use super::webrtc::{Handshake, Phase, WebRtc};
 use super::{Across, Leg, Partner, Rules};
-use crate::command::{BridgeId, LegKey, LocalRtp, RemoteWebRtc, Silence, WorkerId};
+use crate::command::{BridgeId, LegKey, LocalRtp, PeerRtcp, RemoteWebRtc, Silence, WebRtcEndpoint, WorkerId};
 use crate::crossing::Address;
 use crate::ice::agent::LiteAgent;
+use crate::ice::saved::{SavedAgent, SavedCredentials};
 use crate::rtp::rewrite::SourceId;
 use crate::seal::{SealingKey, Unsealable};
 use crate::socket::SectionPorts;
@@ -17,28 +18,52 @@ use crate::transport::latch::LatchRules;
 use crate::transport::rtp::{RtpSession, SavedSession};
 use crate::transport::srtp::{Inbound, Outbound, SavedInbound, SavedOutbound};
 use offhook_clock::Time;
-use offhook_sdp::webrtc::Section;
+use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, Section};
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A [`RemoteWebRtc`] in saved form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedRemote {
+    ice: SavedCredentials,
+    fingerprint: Fingerprint,
+    setup: DtlsSetup,
+    rtcp: PeerRtcp,
+    endpoint: WebRtcEndpoint,
+}
+
+impl SavedRemote {
+    fn new(remote: RemoteWebRtc, leg: &str, key: &SealingKey, rng: &mut impl Rng) -> Self {
+        let RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint } = remote;
+        let ice = SavedCredentials::new(ice, &format!("{leg} remote ICE"), key, rng);
+        Self { ice, fingerprint, setup, rtcp, endpoint }
+    }
+
+    fn restore(self, leg: &str, key: &SealingKey) -> Result<RemoteWebRtc, Unsealable> {
+        let Self { ice, fingerprint, setup, rtcp, endpoint } = self;
+        let ice = ice.open(&format!("{leg} remote ICE"), key)?;
+        Ok(RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint })
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedPhase {
     Open,
     /// The state of a handshake cannot be saved: the handshake starts again.
     Connecting {
-        remote: RemoteWebRtc,
+        remote: SavedRemote,
         give_up_at: Time,
     },
     Connected {
-        remote: RemoteWebRtc,
+        remote: SavedRemote,
         srtp: Box<(SavedInbound, SavedOutbound)>,
     },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedTransport {
-    WebRtc { agent: Box<LiteAgent>, phase: Box<SavedPhase> },
+    WebRtc { agent: Box<SavedAgent>, phase: Box<SavedPhase> },
     Rtp { sessions: Vec<SavedSession>, is_connected: bool },
 }
 
@@ -50,12 +75,15 @@ impl SavedTransport {
                 let WebRtc { agent, phase } = *webrtc;
                 let phase = match phase {
                     Phase::Open { .. } => SavedPhase::Open,
-                    Phase::Connecting { remote, give_up_at, .. } => SavedPhase::Connecting { remote, give_up_at },
+                    Phase::Connecting { remote, give_up_at, .. } => {
+                        SavedPhase::Connecting { remote: SavedRemote::new(remote, &name, key, rng), give_up_at }
+                    }
                     Phase::Connected { remote, srtp, .. } => SavedPhase::Connected {
-                        remote,
+                        remote: SavedRemote::new(remote, &name, key, rng),
                         srtp: Box::new((srtp.0.save(&name, key, rng), srtp.1.save(&name, key, rng))),
                     },
                 };
+                let agent = agent.save(&format!("{name} local ICE"), key, rng);
                 Self::WebRtc { agent: Box::new(agent), phase: Box::new(phase) }
             }
             Transport::Rtp(RtpTransport { sessions, is_connected, .. }) => {
@@ -80,16 +108,20 @@ impl SavedTransport {
             Self::WebRtc { agent, phase } => {
                 let phase = match *phase {
                     SavedPhase::Open => Phase::Open { early: Vec::new() },
-                    SavedPhase::Connecting { remote, give_up_at } => {
-                        Phase::Connecting { remote, give_up_at, handshake: Handshake::Waiting { early: Vec::new() } }
-                    }
+                    SavedPhase::Connecting { remote, give_up_at } => Phase::Connecting {
+                        remote: remote.restore(&name, key)?,
+                        give_up_at,
+                        handshake: Handshake::Waiting { early: Vec::new() },
+                    },
                     SavedPhase::Connected { remote, srtp } => {
                         let (inbound, outbound) = *srtp;
                         let srtp = (Inbound::restore(inbound, &name, key)?, Outbound::restore(outbound, &name, key)?);
+                        let remote = remote.restore(&name, key)?;
                         Phase::Connected { remote, dtls: None, srtp: Box::new(srtp) }
                     }
                 };
-                Ok(Transport::WebRtc(Box::new(WebRtc { agent: *agent, phase })))
+                let agent = LiteAgent::restore(*agent, &format!("{name} local ICE"), key)?;
+                Ok(Transport::WebRtc(Box::new(WebRtc { agent, phase })))
             }
             Self::Rtp { sessions, is_connected } => {
                 let sessions = sessions.into_iter().zip(ports).enumerate();

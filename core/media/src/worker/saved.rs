@@ -13,7 +13,7 @@ use crate::seal::{SealingKey, Unsealable};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// A [`Worker`] in saved form. Its keys are sealed; the rest is plain.
+/// A [`Worker`] in saved form. Its keys and ICE passwords are sealed; the rest is plain.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SavedWorker {
     identity: SavedIdentity,

@@ -65,8 +65,9 @@ impl Suite {
 }
 
 /// The SRTP master key of one direction followed by its master salt, as in `inline:` (RFC 4568 §6.1).
+/// It is serialized only inside state that is encrypted as a whole ([`offhook_secret`]).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InlineKey(pub Vec<u8>);
+pub struct InlineKey(#[serde(serialize_with = "offhook_secret::serialize")] pub Vec<u8>);
 
 impl fmt::Debug for InlineKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

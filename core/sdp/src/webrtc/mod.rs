@@ -10,12 +10,14 @@ pub use write::{LocalSection, answer, offer};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// ICE user name fragment and password (RFC 8839 §5.4).
+/// ICE user name fragment and password (RFC 8839 §5.4). The password is serialized only inside state that is encrypted
+/// as a whole ([`offhook_secret`]).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceCredentials {
     /// `a=ice-ufrag`
     pub ufrag: String,
     /// `a=ice-pwd`
+    #[serde(serialize_with = "offhook_secret::serialize")]
     pub pwd: String,
 }
 

@@ -124,7 +124,7 @@ impl Counts {
 /// The key of the MAC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Key([u8; 32]);
+struct Key(#[serde(serialize_with = "offhook_secret::serialize")] [u8; 32]);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,11 +4,11 @@ use super::{Algorithm, Hash};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A password or an equivalent secret. `Debug` does not print it. It is serialized in clear text: the saved state of a
-/// machine that holds one must be encrypted as a whole, as `Relay::save` of the call model does.
+/// A password or an equivalent secret. `Debug` does not print it. It is serialized only inside state that is encrypted
+/// as a whole ([`offhook_secret`]).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(String);
+pub struct Secret(#[serde(serialize_with = "offhook_secret::serialize")] String);
 
 impl Secret {
     /// Wraps `text`.

@@ -10,6 +10,7 @@ use crate::transport::{FlowId, Source, Target, Transport};
 use crate::user_agent::io::BindingId;
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_secret::InClear;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::collections::BTreeMap;
@@ -161,7 +162,7 @@ fn binding_without_refresh_expires() {
     let mut bench = Bench::new();
     bench.register(&format!("{HERE};expires=60"));
     bench.binding_events();
-    let saved = serde_json::to_string(&bench.registrar).unwrap();
+    let saved = serde_json::to_string(&InClear(&bench.registrar)).unwrap();
     bench.registrar = serde_json::from_str(&saved).unwrap();
     bench.registrar.handle_timeout(Time::from_micros(59_999_999));
     assert_eq!(bench.binding_events(), []);

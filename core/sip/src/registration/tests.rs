@@ -7,6 +7,7 @@ use crate::transaction::Failure;
 use crate::user_agent::io;
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_secret::InClear;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -101,7 +102,7 @@ impl Bench {
     }
 
     fn state(&self) -> String {
-        let saved = serde_json::to_value(&self.registration).unwrap();
+        let saved = serde_json::to_value(InClear(&self.registration)).unwrap();
         let state = &saved["state"];
         let object = state.as_object().and_then(|object| object.iter().next());
         let Some((name, data)) = object else { return state.as_str().unwrap().to_owned() };
@@ -432,7 +433,7 @@ fn response_to_earlier_request_is_ignored() {
 #[test]
 fn registration_continues_after_serialization() {
     let mut bench = refreshing();
-    let saved = serde_json::to_string(&bench.registration).unwrap();
+    let saved = serde_json::to_string(&InClear(&bench.registration)).unwrap();
     bench.registration = serde_json::from_str(&saved).unwrap();
     assert_eq!(bench.answer(200, &[]), [""; 0]);
     assert!(bench.registration.is_registered());

@@ -4,9 +4,15 @@ use super::{RestoreError, SCHEMA, SavedRelay};
 use crate::relay::Relay;
 use crate::relay::tests::accounts::hello_sip;
 use crate::relay::tests::{Bench, with_sip};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use offhook_clock::Time;
 use offhook_media::seal::SealingKey;
+use offhook_sdp::sip::InlineKey;
+use offhook_sdp::webrtc::IceCredentials;
+use offhook_secret::InClear;
 use offhook_signaling::message::ServerMessage;
+use offhook_sip::auth::Secret;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -32,6 +38,26 @@ fn contains(text: &[u8], part: &str) -> bool {
     text.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
+/// A secret as text, in hexadecimal digits, in base64, and as a JSON array of octets.
+fn encodings(secret: &str) -> [String; 4] {
+    let octets: Vec<String> = secret.bytes().map(|octet| octet.to_string()).collect();
+    let hex = secret.bytes().map(|octet| format!("{octet:02x}")).collect();
+    [secret.to_owned(), hex, BASE64.encode(secret), octets.join(",")]
+}
+
+/// The values of all fields with this name.
+fn fields(json: &serde_json::Value, name: &str) -> Vec<String> {
+    let below = |value| fields(value, name);
+    match json {
+        serde_json::Value::Array(values) => values.iter().flat_map(below).collect(),
+        serde_json::Value::Object(members) => {
+            let own = members.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+            own.into_iter().chain(members.values().flat_map(below)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A relay in a call, with a page's account at a SIP server, and secrets in its state.
 fn relay_in_call() -> (Bench, Vec<String>) {
     let mut bench = Bench::with(Relay::new(with_sip(), [1; 32], Time::EPOCH));
@@ -41,21 +67,43 @@ fn relay_in_call() -> (Bench, Vec<String>) {
     let token = data.connection.auth_token.clone().expect("a token");
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.establish(alice, "a1", bob, "bob");
+    // The offer of a call that is ringing is part of the state.
+    let dave = bench.login("dave");
+    bench.login("erin");
+    bench.call(dave, "d1", "erin");
     let secrets = vec!["password-of-carol".to_owned(), token];
     (bench, secrets)
 }
 
 #[test]
 fn saved_relay_contains_no_secret() {
-    let (bench, secrets) = relay_in_call();
-    let clear = serde_json::to_vec(&bench.relay.state()).unwrap();
+    let (bench, mut secrets) = relay_in_call();
+    let clear = serde_json::to_vec(&InClear(&bench.relay.state())).unwrap();
+    let passwords = fields(&serde_json::from_slice(&clear).unwrap(), "pwd");
+    assert!(!passwords.is_empty(), "the ICE password of the offer is part of the state");
+    secrets.extend(passwords);
     let saved = serde_json::to_value(bench.relay.save(&key(1), &mut rng())).unwrap();
     let (text, sealed) = (saved.to_string(), octets(&saved));
     assert!(sealed.len() > clear.len());
     for secret in &secrets {
         assert!(contains(&clear, secret), "{secret} is part of the state");
-        assert!(!contains(&sealed, secret) && !contains(text.as_bytes(), secret), "{secret}");
+        for encoding in encodings(secret) {
+            assert!(!contains(&sealed, &encoding) && !contains(text.as_bytes(), &encoding), "{encoding}");
+        }
     }
+}
+
+#[test]
+fn state_and_secrets_are_not_serialized_in_clear() {
+    let is_refused = |result: serde_json::Result<String>| {
+        result.is_err_and(|error| error.to_string().contains("only inside state that is encrypted as a whole"))
+    };
+    let (bench, _) = relay_in_call();
+    assert!(is_refused(serde_json::to_string(&bench.relay.state())));
+    assert!(is_refused(serde_json::to_string(&Secret::new("tulip"))));
+    assert!(is_refused(serde_json::to_string(&InlineKey(vec![1; 30]))));
+    let ice = IceCredentials { ufrag: "ufrag".to_owned(), pwd: "password of ICE".to_owned() };
+    assert!(is_refused(serde_json::to_string(&ice)));
 }
 
 #[test]

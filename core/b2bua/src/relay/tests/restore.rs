@@ -5,11 +5,12 @@ use super::super::state::RelayState;
 use super::sip_phones::with_trunk;
 use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, LoginName, Sip};
+use offhook_secret::InClear;
 use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::user_agent::io::{Command, PhoneUser};
 
 fn saved(relay: &Relay) -> (String, RelayState) {
-    let saved = serde_json::to_string(&relay.state()).unwrap();
+    let saved = serde_json::to_string(&InClear(&relay.state())).unwrap();
     let state = serde_json::from_str(&saved).unwrap();
     (saved, state)
 }

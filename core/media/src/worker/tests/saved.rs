@@ -1,13 +1,15 @@
 //! Saving and restoring workers during calls.
 
 use super::phone::{PHONE, contexts, keys, local, rtp_packet, stream, telephone};
-use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, address, clock_base, identity};
-use crate::command::{Command, Event, MasterKey, SdesKeys};
+use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, address, clock_base, credentials, identity};
+use crate::command::{Command, Event, LegKey, LocalTransport, MasterKey, SdesKeys};
 use crate::rtp::packet::{Header, payload};
 use crate::seal::Unsealable;
 use crate::socket::Local;
 use crate::transport::srtp::Profile;
 use crate::worker::{Worker, WorkerConfig};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use core::time::Duration;
 
 fn key() -> SealingKey {
@@ -185,6 +187,37 @@ fn sip_leg_keys_are_saved_only_sealed() {
     let other = SealingKey::new([43; 32]);
     let config = WorkerConfig::new(identity(), clock_base());
     assert_eq!(Worker::restore(saved, &config, &other, [8; 32], scene.now).err(), Some(Unsealable));
+}
+
+/// A secret as text, in hexadecimal digits, in base64, and as a JSON array of octets.
+fn encodings(secret: &[u8]) -> [String; 4] {
+    let octets: Vec<String> = secret.iter().map(u8::to_string).collect();
+    let hex = secret.iter().map(|octet| format!("{octet:02x}")).collect();
+    [String::from_utf8_lossy(secret).into_owned(), hex, BASE64.encode(secret), octets.join(",")]
+}
+
+#[test]
+fn saved_worker_contains_no_secret() {
+    let mut scene = Scene::bridged_call();
+    scene.exchange();
+    // A leg whose handshake has not started, and one with keys from its description.
+    let carol = LegKey(77);
+    let transport = LocalTransport::WebRtc { ice: credentials("rc") };
+    scene.order(Command::Open { leg: carol, transport });
+    let mut secure = stream(PHONE, 0, telephone());
+    let keys = keys(Profile::AesCm128HmacSha1, 150);
+    secure.srtp = Some(keys.clone());
+    scene.open_phone(PHONE, 1);
+    scene.connect_phone(PHONE, vec![secure]);
+    let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], scene.now);
+    let text = serde_json::to_string(&core::mem::replace(&mut scene.worker, spare).save(&key())).unwrap();
+    assert!(["\"ra\"", "\"rb\"", "\"rc\"", "\"browser\""].iter().all(|ufrag| text.contains(ufrag)), "{text}");
+    let passwords = ["ra", "rb", "rc", "browser"].map(|name| credentials(name).pwd.into_bytes());
+    for secret in passwords.into_iter().chain([keys.local.0, keys.remote.0]) {
+        for encoding in encodings(&secret) {
+            assert!(!text.contains(&encoding), "{encoding}");
+        }
+    }
 }
 
 #[test]

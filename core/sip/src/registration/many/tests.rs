@@ -11,6 +11,7 @@ use crate::user_agent::destinations::Reach;
 use crate::user_agent::io::AccountId;
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_secret::InClear;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -111,7 +112,7 @@ fn responses_reach_their_account_removal_leaves_no_state() {
     assert!(matches!(bench.outputs()[..], [Output::Event { account: B, event: Event::Failed { .. } }]));
     assert!(bench.registrations.receive(of_a, &response(&request_a, 200, &[]), &on, bench.now));
     assert!(matches!(bench.outputs()[..], [Output::Event { account: A, event: Event::Registered { .. } }]));
-    let saved = serde_json::to_string(&bench.registrations).unwrap();
+    let saved = serde_json::to_string(&InClear(&bench.registrations)).unwrap();
     bench.registrations = serde_json::from_str(&saved).unwrap();
 
     assert!(bench.registrations.remove(B, bench.now));

@@ -12,6 +12,7 @@ use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::Kind;
+use offhook_secret::InClear;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -233,7 +234,7 @@ impl Bench {
         self.wait(Duration::from_secs(200));
         let counts = UserAgentCounts { accounts: 0, ignored: 0, ..self.agent.counts() };
         assert_eq!(counts, UserAgentCounts::default());
-        let json = serde_json::to_string(&self.agent.state()).expect("a user agent can be saved");
+        let json = serde_json::to_string(&InClear(&self.agent.state())).expect("a user agent can be saved");
         let loaded = serde_json::from_str(&json).expect("and loaded");
         let loaded = UserAgent::restore(self.agent.context.settings.clone(), loaded);
         assert_eq!(loaded, self.agent);

@@ -15,6 +15,7 @@ use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
 use model::{Model, PlannedCommand};
 use offhook_clock::{Time, earliest};
+use offhook_secret::InClear;
 use proxy::Proxy;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -335,7 +336,7 @@ impl World {
     /// Serializes the agents and continues with the deserialized copies.
     fn save_and_load(&mut self) {
         for agent in &mut self.agents {
-            let saved = serde_json::to_string(&agent.state()).unwrap();
+            let saved = serde_json::to_string(&InClear(&agent.state())).unwrap();
             let loaded = UserAgent::restore(agent.context.settings.clone(), serde_json::from_str(&saved).unwrap());
             assert_eq!(loaded, *agent);
             *agent = loaded;
