@@ -1,7 +1,8 @@
-//! The interface of audio codecs. The implementations are not part of the core: a shell provides them as a
-//! [`CodecFactory`], which its [`StageFactory`](super::StageFactory) can use.
+//! The interface of audio codecs. PCMU and PCMA are part of the core ([`super::g711::G711Codecs`]); a shell provides
+//! further codecs as a [`CodecFactory`] in the configuration of a worker.
 
 use core::fmt;
+use core::time::Duration;
 use offhook_sdp::codec::Codec;
 
 /// The format of decoded audio: 16-bit samples, interleaved if there is more than one channel.
@@ -11,6 +12,14 @@ pub struct SampleFormat {
     pub rate: u32,
     /// The number of channels.
     pub channels: u8,
+}
+
+impl SampleFormat {
+    /// One channel with this sample rate.
+    #[must_use]
+    pub const fn mono(rate: u32) -> Self {
+        Self { rate, channels: 1 }
+    }
 }
 
 /// The reason why a codec did not process a frame.
@@ -36,6 +45,13 @@ pub trait Decoder: fmt::Debug + Send {
 
     /// Appends samples in place of a packet that was lost. `samples` is the number per channel.
     fn conceal(&mut self, samples: usize, out: &mut Vec<i16>);
+
+    /// Appends samples in place of a packet that was lost, whose successor `next` has arrived. Codecs with forward error
+    /// correction decode the copy of the lost frame in `next`; the others conceal it.
+    fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
+        let _ = next;
+        self.conceal(samples, out);
+    }
 }
 
 /// An encoder with the state of one sink.
@@ -46,7 +62,8 @@ pub trait Encoder: fmt::Debug + Send {
     /// The number of samples per channel in one payload.
     fn frame_size(&self) -> usize;
 
-    /// Appends the payload for one frame.
+    /// Appends the payload for one frame. Appends nothing if the receiver expects no packet for this frame
+    /// (discontinuous transmission).
     ///
     /// # Errors
     ///
@@ -56,11 +73,22 @@ pub trait Encoder: fmt::Debug + Send {
 
 /// Makes decoders and encoders.
 pub trait CodecFactory: fmt::Debug + Send + Sync {
-    /// Returns a decoder for a negotiated codec; `None` if it is not supported.
-    fn decoder(&self, codec: &Codec) -> Option<Box<dyn Decoder>>;
+    /// Returns a decoder for a negotiated codec; `None` if it is not supported. Its output has the sample rate `rate` if the
+    /// codec supports it, else another one ([`Decoder::format`]).
+    fn decoder(&self, codec: &Codec, rate: u32) -> Option<Box<dyn Decoder>>;
 
-    /// Returns an encoder for a negotiated codec; `None` if it is not supported.
-    fn encoder(&self, codec: &Codec) -> Option<Box<dyn Encoder>>;
+    /// Returns an encoder for a negotiated codec; `None` if it is not supported. `codec` has the format parameters of
+    /// the receiver. Its input has the sample rate `rate` if the codec supports it, else another one
+    /// ([`Encoder::format`]). One payload has the duration `packet`, or the nearest one that the codec supports
+    /// ([`Encoder::frame_size`]).
+    fn encoder(&self, codec: &Codec, rate: u32, packet: Duration) -> Option<Box<dyn Encoder>>;
+}
+
+/// Returns the number of samples in a duration.
+#[must_use]
+pub fn samples_in(duration: Duration, rate: u32) -> usize {
+    let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    usize::try_from(microseconds.saturating_mul(u64::from(rate)) / 1_000_000).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Transcoding between the two laws of G.711 (ITU-T G.711 §3): octet by octet, so that two legs with different laws
-//! need no codec.
+//! need no codec. [`G711Codecs`] are the codecs for transcoding to others.
+
+mod samples;
+
+pub use samples::G711Codecs;
 
 use super::{EncodedFrame, MediaStage, StageFactory};
 use offhook_sdp::codec::Codec;

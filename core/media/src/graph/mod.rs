@@ -13,7 +13,9 @@
 //! ([`codec`]).
 
 pub mod codec;
+pub mod concealment;
 pub mod g711;
+pub mod pitch;
 pub mod route;
 mod sinks;
 

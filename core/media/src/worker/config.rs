@@ -2,7 +2,8 @@
 
 use crate::command::WorkerId;
 use crate::graph::StageFactory;
-use crate::graph::g711::LawConversions;
+use crate::graph::codec::CodecFactory;
+use crate::graph::g711::{G711Codecs, LawConversions};
 use crate::identity::DtlsIdentity;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
@@ -41,6 +42,8 @@ pub struct WorkerConfig {
     pub dtls_versions: DtlsVersions,
     /// Makes the stages between streams with different codecs.
     pub stages: Arc<dyn StageFactory>,
+    /// Makes decoders and encoders.
+    pub codecs: Arc<dyn CodecFactory>,
     /// Rules for following a SIP peer to an address that it did not describe.
     pub latch: LatchRules,
     /// The interval of interim reports of each connected leg ([`Event::LegReports`](crate::command::Event::LegReports)).
@@ -61,6 +64,7 @@ impl WorkerConfig {
             rtp_timeout: Some(Duration::from_secs(600)),
             dtls_versions: DtlsVersions::default(),
             stages: Arc::new(LawConversions),
+            codecs: Arc::new(G711Codecs),
             latch: LatchRules::default(),
             report_interval: Duration::from_secs(5),
         }
