@@ -3,6 +3,7 @@
 use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
 use crate::api::token::{ApiToken, Scope, configuration_line, token_name};
+use crate::codec::{CodecOptions, Codecs};
 use crate::config::{self, Given, HASHES, Settings};
 use crate::server::RunningRelay;
 use crate::shutdown::{SignalAction, Signals};
@@ -235,6 +236,9 @@ fn check(arguments: &Arguments) -> io::Result<()> {
     }
     if !api.is_empty() {
         writeln!(out, "API on    {api:?}")?;
+    }
+    for missing in Codecs::load(CodecOptions::default()).unavailable() {
+        writeln!(out, "not available for transcoding: {missing}")?;
     }
     for login in settings.sip.accounts.keys().filter(|login| !settings.accounts.contains_key(&login.0)) {
         writeln!(out, "\nWarning: the SIP account of {:?} is unused: [accounts] has no such login.", login.0)?;

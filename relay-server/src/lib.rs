@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod codec;
 pub mod config;
 pub mod descriptors;
 pub mod http;

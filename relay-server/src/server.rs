@@ -7,6 +7,7 @@ use crate::api::feed::EventFeed;
 use crate::api::token::ApiToken;
 use crate::api::{self, ApiState};
 use crate::clock::Clock;
+use crate::codec::{CodecOptions, Codecs};
 use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
@@ -381,6 +382,15 @@ fn media_sockets(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Vec<W
     (0..workers).map(|worker| media_plane::bind(&ips, port(worker))).collect()
 }
 
+/// Loads the codecs, and logs those whose library is not installed.
+fn codecs(settings: &Settings) -> Codecs {
+    let codecs = Codecs::load(CodecOptions { opus_complexity: settings.opus_complexity });
+    for missing in codecs.unavailable() {
+        tracing::info!(codec = missing.codec, reason = missing.reason, "codec is not available for transcoding");
+    }
+    codecs
+}
+
 fn media_threads(
     settings: &Settings,
     sockets: Vec<WorkerSockets>,
@@ -390,6 +400,7 @@ fn media_threads(
 ) -> io::Result<Vec<MediaThread>> {
     let mut threads = Vec::with_capacity(sockets.len());
     let junctions = media_plane::junctions(sockets.len())?;
+    let codecs = Arc::new(codecs(settings));
     for ((number, sockets), junction) in sockets.into_iter().enumerate().zip(junctions) {
         let now = clock.now();
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
@@ -398,6 +409,7 @@ fn media_threads(
         config.media_timeout = settings.media_timeout;
         config.rtp_timeout = Some(settings.sip.rtp_timeout).filter(|timeout| !timeout.is_zero());
         config.latch = settings.sip.rtp_latch;
+        config.codecs = Arc::<Codecs>::clone(&codecs);
         let report = to_plane.media_events();
         let worker = Worker::new(config, seed()?, now);
         let plane = to_plane.media.clone();

@@ -23,6 +23,11 @@ const DEBIAN: [(&str, &str); 10] = [
     ("linphonec", "linphone-cli"),
 ];
 
+/// Libraries that the relay loads at run time if they are installed, in the folders of [`LIBRARY_FOLDERS`], and the Debian packages
+/// that contain them: the codecs Speex and G.729.
+const LIBRARIES: [(&str, &str); 2] = [("libspeex.so.1", "libspeex1"), ("libbcg729.so.0", "libbcg729-0")];
+const LIBRARY_FOLDERS: [&str; 3] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+
 /// Programs that the build requires and the Debian packages that contain them. The sources of libopus are compiled with CMake.
 const BUILD_TOOLS: [(&str, &str); 1] = [("cmake", "cmake")];
 
@@ -44,6 +49,7 @@ pub(crate) fn build_tools() -> Result<(), Failure> {
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
     steps.step("set-up: browsers and SIP peers", || debian_packages(&DEBIAN))?;
+    steps.step("set-up: libraries of codecs", || debian_packages(&LIBRARIES))?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
     steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
     steps.step("set-up: promtool", || unpack("prometheus", "promtool"))
@@ -100,10 +106,11 @@ pub(crate) fn npm_packages(folder: &str) -> Result<(), Failure> {
     Ok(std::fs::write(installed, now)?)
 }
 
-fn debian_packages(programs: &[(&str, &'static str)]) -> Result<(), Failure> {
-    let missing: Vec<&str> = programs
+/// Installs the packages of the programs and libraries that are missing.
+fn debian_packages(files: &[(&str, &'static str)]) -> Result<(), Failure> {
+    let missing: Vec<&str> = files
         .iter()
-        .filter(|(program, _)| !is_installed(program) && !is_in_sbin(program))
+        .filter(|(file, _)| !is_installed(file) && !is_in_sbin(file) && !is_library(file))
         .flat_map(|(_, names)| names.split(' '))
         .collect();
     if missing.is_empty() {
@@ -114,6 +121,10 @@ fn debian_packages(programs: &[(&str, &'static str)]) -> Result<(), Failure> {
     }
     run(as_root("apt-get").args(["update"]))?;
     run(as_root("apt-get").args(["install", "-y", "--no-install-recommends"]).args(missing))
+}
+
+fn is_library(name: &str) -> bool {
+    LIBRARY_FOLDERS.iter().any(|folder| std::path::Path::new(folder).join(name).exists())
 }
 
 fn is_in_sbin(program: &str) -> bool {

@@ -50,6 +50,7 @@ pub fn explain(settings: &Settings) -> String {
         ("media.port", port),
         ("media.workers", workers),
         ("media.wake_interval", format!("{} ms", s.media_wake_interval.as_millis())),
+        ("media.opus_complexity", s.opus_complexity.to_string()),
         ("media.timeout", seconds(s.media_timeout)),
         ("media.connect_timeout", seconds(s.media_connect_timeout)),
         ("media.direct", s.media_direct.to_string()),

@@ -67,6 +67,8 @@ pub struct Settings {
     pub media_workers: u16,
     /// The shortest time between two wake-ups of a media thread.
     pub media_wake_interval: Duration,
+    /// `[media] opus_complexity`: the complexity of the Opus encoder, 0 to 10.
+    pub opus_complexity: u8,
     /// Time without packets and without ICE consent after which a leg fails.
     pub media_timeout: Duration,
     /// Time limit for ICE and DTLS.
@@ -137,6 +139,7 @@ impl Default for Settings {
             media_port: 40_000,
             media_workers: 0,
             media_wake_interval: Duration::from_millis(1),
+            opus_complexity: 5,
             media_timeout: Duration::from_secs(30),
             media_connect_timeout: Duration::from_secs(15),
             accounts: BTreeMap::new(),

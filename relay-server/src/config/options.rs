@@ -61,6 +61,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("media", "port", set!(media_port = given => given.number(0, 65_535)?)),
     option("media", "workers", set!(media_workers = given => given.number(0, 1_024)?)),
     option("media", "wake_interval", set!(media_wake_interval = given => given.at_most(MAX_WAKE_INTERVAL)?)),
+    option("media", "opus_complexity", set!(opus_complexity = given => given.number(0, 10)?)),
     option("media", "timeout", set!(media_timeout = given => given.some_duration()?)),
     option("media", "connect_timeout", set!(media_connect_timeout = given => given.some_duration()?)),
     option("media", "direct", set!(media_direct = given => given.choice(&[("true", true), ("false", false)])?)),
