@@ -75,10 +75,10 @@ fn validity_problem(certificate: &CertificateDer<'_>, now: SystemTime) -> Option
     let at = |time: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(time).unwrap_or_default());
     let (begin, end) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
     if now < begin {
-        return Some(format!("is not valid before {}: clients refuse it", validity.not_before));
+        return Some(format!("is not valid before {}: clients reject it", validity.not_before));
     }
     match end.duration_since(now) {
-        Err(_) => Some(format!("expired on {}: clients refuse it; renew it and send SIGHUP", validity.not_after)),
+        Err(_) => Some(format!("expired on {}: clients reject it; renew it and send SIGHUP", validity.not_after)),
         Ok(left) if left < EXPIRES_SOON => {
             let days = left.as_secs() / 86_400;
             Some(format!("expires in {days} days, on {}: renew it and send SIGHUP", validity.not_after))

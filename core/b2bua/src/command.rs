@@ -171,12 +171,12 @@ impl fmt::Display for CommandError {
         match self {
             Self::UnknownCall => f.write_str("there is no such call"),
             Self::UnknownSession => f.write_str("there is no such session"),
-            Self::CallIdInUse => f.write_str("this session has a call with this callId already: make a new one"),
+            Self::CallIdInUse => f.write_str("this session already has a call with this callId: use a new callId"),
             Self::NotAlerting => f.write_str("the call cannot be answered: it is not ringing"),
-            Self::NotEstablished => f.write_str("the call is not established: transfer it when it is"),
+            Self::NotEstablished => f.write_str("the call is not established: transfer it after the answer"),
             Self::SameCall => f.write_str("the call cannot be joined with itself: name another call"),
-            Self::InvalidDigit(digit) => write!(f, "`{digit}` is no DTMF digit: use 0-9, A-D, * and #"),
-            Self::TooManyDigits { most } => write!(f, "too many digits: {most} at once are the most"),
+            Self::InvalidDigit(digit) => write!(f, "`{digit}` is not a DTMF digit: use 0-9, A-D, * and #"),
+            Self::TooManyDigits { most } => write!(f, "too many digits: the maximum is {most} at once"),
         }
     }
 }

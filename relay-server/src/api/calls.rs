@@ -30,7 +30,7 @@ impl CallFilter {
         let state = parameters.take("state").map(|name| {
             let found = CallStateJson::ALL.into_iter().find(|state| state.name() == name);
             found.ok_or_else(|| {
-                invalid(format!("`state` is none of {}", CallStateJson::ALL.map(CallStateJson::name).join(", ")))
+                invalid(format!("`state` must be one of {}", CallStateJson::ALL.map(CallStateJson::name).join(", ")))
             })
         });
         let session = parameters.number("sessionId", 0, u64::MAX)?.map(SessionId);

@@ -77,7 +77,7 @@ pub(super) async fn send_dtmf(State(api): State<Arc<ApiState>>, fields: Fields) 
         None | Some("RFC2833" | "") => DtmfMethod::TelephoneEvent,
         Some("INFO") => DtmfMethod::Info,
         Some("INFO_RELAY") => DtmfMethod::InfoRelay,
-        Some(_) => return Err(super::body::invalid("`type` is none of RFC2833, INFO, INFO_RELAY".to_owned())),
+        Some(_) => return Err(super::body::invalid("`type` must be RFC2833, INFO or INFO_RELAY".to_owned())),
     };
     api.bridge.execute(CallCommand::SendDtmf { at, method, digits }).await?;
     Ok(StatusCode::OK.into_response())

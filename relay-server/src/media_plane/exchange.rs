@@ -133,7 +133,7 @@ impl Junction {
     pub(super) fn push(&mut self, crossing: Crossing) {
         let WorkerId(worker) = crossing.worker();
         let Some(lane) = self.lanes.get_mut(usize::from(worker)) else {
-            tracing::error!(worker, "media for a worker that is not there");
+            tracing::error!(worker, "media message for an unknown worker dropped");
             return;
         };
         let (queued, collected, limit, lost) = if crossing.is_media() {

@@ -367,7 +367,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
             };
             match result {
                 Ok(is_empty) => return is_empty,
-                Err(error) => tracing::debug!(%error, "media socket not read"),
+                Err(error) => tracing::debug!(%error, "reading a media socket failed"),
             }
         }
         true
@@ -383,7 +383,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
                 }
                 Output::Bind { port, local } => {
                     if let Err(error) = self.outlets.open(port, local, &self.epoll) {
-                        tracing::warn!(%error, "a SIP leg has no port");
+                        tracing::warn!(%error, "opening an RTP socket failed");
                         self.engine.handle_bind_failure(local, self.clock.now());
                     }
                 }

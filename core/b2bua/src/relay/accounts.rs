@@ -173,7 +173,7 @@ const fn is_wrong_login(failure: &Failure) -> bool {
 fn failure_text(failure: &Failure) -> String {
     match failure {
         Failure::Refused { status, reason } => format!("the SIP server refused the registration: {status} {reason}"),
-        Failure::WrongPassword { realm } => format!("the SIP server `{realm}` does not accept login and password"),
+        Failure::WrongPassword { realm } => format!("the SIP server `{realm}` rejected the login or the password"),
         Failure::Timeout => "the SIP server does not answer".to_owned(),
         Failure::Unreachable => "the SIP server cannot be reached".to_owned(),
         Failure::NoSuchHost => "the SIP server's name does not resolve".to_owned(),

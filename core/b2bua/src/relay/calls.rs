@@ -58,7 +58,7 @@ impl Relay {
                 }
             }
             ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
-                let info = Some("no application takes data on this relay".to_owned());
+                let info = Some("this relay has no application that accepts data".to_owned());
                 self.send_to_session(
                     session,
                     &ServerMessage::DataStatus { operation_id, status: DataStatus::Failed, info },

@@ -55,7 +55,7 @@ impl Relay {
             None => return self.admit_anonymous(connection, hello, now),
             Some(login) if !is_reachable(&login) => {
                 let info =
-                    format!("sipLogin must be 1 to {MAX_LOGIN} octets of a plain name, without `@`, `;` and the like");
+                    format!("sipLogin must be a plain name of 1 to {MAX_LOGIN} octets, without characters such as `@` and `;`");
                 let login = login.chars().take(MAX_LOGIN).collect::<String>();
                 return self.refuse(connection, &login, info, now);
             }
@@ -106,7 +106,7 @@ impl Relay {
                 }
                 let request = RequestId(self.fresh_id());
                 if let Some(attempt) = self.checks.submit(request, attempt, now) {
-                    let info = "too many logins at once: try again in some seconds".to_owned();
+                    let info = "too many logins at once: try again in a few seconds".to_owned();
                     self.refuse(attempt.connection, &attempt.login.0, info, now);
                 }
                 self.check_passwords(now);
@@ -161,7 +161,7 @@ impl Relay {
             Ok(hello) => self.accept(connection, Some(name), Some(account), hello, now),
             Err(octets) => {
                 let info = format!(
-                    "`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible with an account at a SIP server"
+                    "`connection` has {octets} octets; the maximum with an account at a SIP server is {MAX_ANONYMOUS_HELLO}"
                 );
                 self.refuse(connection, login, info, now);
             }
@@ -197,7 +197,7 @@ impl Relay {
             Ok(hello) => self.accept(connection, None, None, hello, now),
             Err(octets) => {
                 let info =
-                    format!("`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible without a login");
+                    format!("`connection` has {octets} octets; the maximum without a login is {MAX_ANONYMOUS_HELLO}");
                 self.refuse(connection, "", info, now);
             }
         }
@@ -212,7 +212,7 @@ impl Relay {
         // new page.
         self.end_calls_of(id, now);
         if let Some(old) = self.clients.attach(id, connection) {
-            self.close(old, close_code::NORMAL, "the session went on with another socket".to_owned(), now);
+            self.close(old, close_code::NORMAL, "the session continues on another WebSocket".to_owned(), now);
         }
         self.arm_session(id);
         if let Some(session) = self.clients.get_mut(id) {
@@ -367,7 +367,7 @@ impl Relay {
 
     fn refuse_session(&mut self, connection: ConnectionId, login: &LoginName, now: Time) {
         let most = self.config.max_sessions_per_login;
-        let info = format!("{most} sessions of this login are the most: close one of them");
+        let info = format!("the maximum of {most} sessions of this login is reached: close one of them");
         self.refuse(connection, &login.0, info, now);
     }
 

@@ -43,7 +43,7 @@ impl Named {
         let server = |field: &str, value: &Option<String>| match value.as_deref().map(str::trim) {
             None | Some("") => Ok(None),
             Some(text) => {
-                Server::parse(text).map(Some).map_err(|_| format!("{field} is no host name: `host`, `host:port`"))
+                Server::parse(text).map(Some).map_err(|_| format!("{field} is not a host name: use `host` or `host:port`"))
             }
         };
         let mut named = Self {
@@ -53,7 +53,7 @@ impl Named {
         };
         let port = match options.port.as_deref().map(str::trim) {
             None | Some("") => None,
-            Some(text) => Some(text.parse().ok().filter(|port| *port > 0).ok_or("sipPort is no port: 1 to 65535")?),
+            Some(text) => Some(text.parse().ok().filter(|port| *port > 0).ok_or("sipPort is not a port: use 1 to 65535")?),
         };
         if let Some(next_hop) = named.outbound.as_mut().or(named.domain.as_mut()) {
             let default = next_hop.transport.unwrap_or(Transport::Udp).default_port();

@@ -151,7 +151,7 @@ impl Envelope<'_> {
         let DirectBody { call_id, attempt, step, sdp, candidate } = self.read(0)?;
         let step = DirectStep::from_parts(&step, sdp, candidate).ok_or_else(|| ParseError::Content {
             name: self.message.clone().into_owned(),
-            error: serde_json::Error::custom(format!("`{step}` is no step, or lacks its sdp or candidate")),
+            error: serde_json::Error::custom(format!("`{step}` is not a step, or lacks its sdp or candidate")),
         })?;
         Ok(Box::new(DirectMessage { call_id, attempt, step }))
     }

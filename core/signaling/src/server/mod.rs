@@ -131,7 +131,7 @@ impl Connection {
             ),
             (_, Input::Text(text)) if text.len() > self.limits.max_frame => {
                 let (length, most) = (text.len(), self.limits.max_frame);
-                self.close(close_code::TOO_BIG, format!("a frame of {length} octets: {most} is the most"));
+                self.close(close_code::TOO_BIG, format!("a frame of {length} octets: the maximum is {most}"));
             }
             (_, Input::Text(text)) => self.receive(text, now),
         }
@@ -224,7 +224,7 @@ impl Connection {
         let info = info.chars().take(200).collect();
         self.faults += 1;
         if self.faults > MAX_FAULTS {
-            self.close(close_code::POLICY, "too many messages that cannot be understood".to_owned());
+            self.close(close_code::POLICY, "too many malformed or unexpected messages".to_owned());
             return;
         }
         self.outputs.push_back(Output::Send(ServerMessage::Fail {
@@ -237,7 +237,7 @@ impl Connection {
 
     fn flood(&mut self) {
         let rate = self.limits.message_rate;
-        self.close(close_code::POLICY, format!("too many messages: {rate} a second is the most"));
+        self.close(close_code::POLICY, format!("too many messages: the maximum is {rate} per second"));
     }
 
     fn close(&mut self, code: u16, reason: String) {

@@ -121,7 +121,7 @@ fn session_without_login_needs_the_option() {
     let custom = Json::from_valid(format!("\"{}\"", "x".repeat(10_000)));
     let page = bench.connect(ConnectionMessage { custom: Some(custom), ..anonymous });
     let [ServerMessage::Fail { info, .. }] = &bench.take(page)[..] else { panic!("refused") };
-    assert!(info.contains("8192 are possible without a login"), "{info}");
+    assert!(info.contains("the maximum without a login is 8192"), "{info}");
 }
 
 #[test]
