@@ -399,9 +399,9 @@ fn media_threads(
     to_plane: &ToPlane,
 ) -> io::Result<Vec<MediaThread>> {
     let mut threads = Vec::with_capacity(sockets.len());
-    let junctions = media_plane::junctions(sockets.len())?;
+    let queues = media_plane::worker_queues(sockets.len())?;
     let codecs = Arc::new(codecs(settings));
-    for ((number, sockets), junction) in sockets.into_iter().enumerate().zip(junctions) {
+    for ((number, sockets), queues) in sockets.into_iter().enumerate().zip(queues) {
         let now = clock.now();
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
         config.id = WorkerId(u16::try_from(number).unwrap_or(u16::MAX));
@@ -417,7 +417,7 @@ fn media_threads(
             let _ = plane.blocking_send(MediaReport::Ended(number));
         };
         let (name, wake_interval) = (format!("media-{number}"), settings.media_wake_interval);
-        let setup = media_plane::ThreadSetup { name, sockets, junction, clock, wake_interval };
+        let setup = media_plane::ThreadSetup { name, sockets, queues, clock, wake_interval };
         threads.push(media_plane::spawn(setup, worker, report, ended)?);
     }
     Ok(threads)

@@ -27,7 +27,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Time> {
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let is_valid = year >= 1970 && (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
     let days = if is_valid { days(year, month, day) } else { return None };
-    // A day that the month does not have results in another date.
+    // A day beyond the end of the month is converted to a date of the next month.
     if self::date(days) != (year, month, day) || fraction.len() > 9 || !is_number(fraction) {
         return None;
     }

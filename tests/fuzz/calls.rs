@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The maximum number of steps of a script.
-const MOST_STEPS: usize = 200;
+const MAX_STEPS: usize = 200;
 
 /// The maximum number of unanswered requests of the user agent.
-const MOST_OPEN: usize = 8;
+const MAX_OPEN: usize = 8;
 
 const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 5060);
@@ -33,7 +33,7 @@ const WAITS: [u64; 4] = [10, 600, 5_000, 70_000];
 pub(crate) fn fuzz_calls(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let Some(step) = script.next() else { break };
         stage.step(step, &mut script);
     }
@@ -161,7 +161,7 @@ impl Stage {
         match sent {
             Message::Request(request) if request.method != Method::Ack => {
                 self.open.push_back(request);
-                if self.open.len() > MOST_OPEN {
+                if self.open.len() > MAX_OPEN {
                     self.open.pop_front();
                 }
             }

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The number of steps in one script.
-const MOST_STEPS: usize = 300;
+const MAX_STEPS: usize = 300;
 
 const BROWSER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
 a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
@@ -53,7 +53,7 @@ const STATUSES: [u16; 8] = [180, 183, 200, 202, 302, 404, 486, 603];
 pub(crate) fn fuzz_relay(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let Some(step) = script.next() else { break };
         stage.step(step, &mut script);
     }
@@ -219,7 +219,7 @@ impl Stage {
                 | Output::Offense(_)
                 | Output::Media { .. }
                 | Output::RegistrationFailed { .. }
-                | Output::PassedOver { .. }
+                | Output::ServerNotPermitted { .. }
                 | Output::CallEvent { .. }
                 | Output::CommandResult { .. }
                 | Output::Sip(_) => {}

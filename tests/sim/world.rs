@@ -264,7 +264,7 @@ impl World {
                 | Output::Route { .. }
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
-                | Output::PassedOver { .. }
+                | Output::ServerNotPermitted { .. }
                 | Output::CallEvent { .. }
                 | Output::CommandResult { .. } => {}
             }

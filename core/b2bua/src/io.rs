@@ -201,7 +201,7 @@ pub enum Output {
     },
     /// For the log: a page named a SIP server that it is not permitted to use, so its calls are routed to users of this
     /// relay. Reported once for each server.
-    PassedOver {
+    ServerNotPermitted {
         /// The server, in lower case.
         server: String,
         /// Pages may name other servers, and those that name this one are informed.

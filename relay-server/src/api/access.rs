@@ -122,9 +122,9 @@ impl ApiState {
     }
 }
 
-/// Returns whether a browser sends the request on behalf of a page of another origin. Such a page does not need the
-/// password of HTTP Basic authentication: after the user has entered it once, the browser adds it to the requests of
-/// all pages.
+/// Returns whether a browser sends the request on behalf of a page of another origin. For HTTP Basic authentication,
+/// the browser adds the password to the requests of all pages after the user has entered it once, so that such a page
+/// could control calls.
 fn is_of_foreign_page(request: &Request, allowed: Option<&HeaderValue>) -> bool {
     let headers = request.headers();
     let Some(origin) = headers.get(header::ORIGIN) else { return false };

@@ -23,7 +23,7 @@ pub struct RecordSettings {
     pub sqlite: DatabaseLocation,
     /// The file of JSON lines.
     pub json_lines: Option<PathBuf>,
-    /// Time for which the database keeps a record; `None`: for ever.
+    /// Time for which the database keeps a record; `None`: no limit.
     pub retention: Option<Duration>,
 }
 

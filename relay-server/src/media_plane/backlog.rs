@@ -3,8 +3,8 @@
 use offhook_media::command::{Event, ReportStage};
 use std::collections::VecDeque;
 
-/// Number of queued events from which digits are dropped. It is reached only if the signaling plane is blocked for minutes. Events of a
-/// leg's transport and its final report, three for each leg, are always queued.
+/// Number of queued events from which digits are dropped. It is reached only if the signaling plane is blocked for
+/// minutes. Transport events and final reports are always queued; a leg has at most three of them.
 const EVENTS: usize = 65_536;
 /// Number of queued events from which key frame requests and interim reports are dropped.
 const KEY_FRAMES: usize = 256;

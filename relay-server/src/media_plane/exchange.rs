@@ -1,6 +1,6 @@
 //! Queues between media threads, for bridges between legs of two workers.
 
-use super::sys::Bell;
+use super::sys::EventFd;
 use offhook_media::command::WorkerId;
 use offhook_media::crossing::Crossing;
 use std::io;
@@ -21,38 +21,38 @@ const MAX_BATCH: usize = 256;
 pub(super) const TURN: usize = 4_096;
 
 /// Wakes a media thread, with at most one system call until the thread has woken.
-pub(super) struct Doorbell {
-    bell: Bell,
-    is_rung: AtomicBool,
+pub(super) struct ThreadWaker {
+    event_fd: EventFd,
+    is_pending: AtomicBool,
 }
 
-impl core::fmt::Debug for Doorbell {
+impl core::fmt::Debug for ThreadWaker {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Doorbell")
+        f.write_str("ThreadWaker")
     }
 }
 
-impl Doorbell {
+impl ThreadWaker {
     fn new() -> io::Result<Self> {
-        Ok(Self { bell: Bell::new()?, is_rung: AtomicBool::new(false) })
+        Ok(Self { event_fd: EventFd::new()?, is_pending: AtomicBool::new(false) })
     }
 
-    pub(super) fn ring(&self) {
-        if !self.is_rung.swap(true, Ordering::AcqRel) {
-            self.bell.ring();
+    pub(super) fn wake(&self) {
+        if !self.is_pending.swap(true, Ordering::AcqRel) {
+            self.event_fd.wake();
         }
     }
 
-    /// Must be called before the queues are read: a message that is queued afterwards rings again.
-    pub(super) fn silence(&self) {
-        self.bell.silence();
-        // A sender that finds the flag set does not ring. The acquire ordering makes the messages visible that it queued
-        // before.
-        self.is_rung.swap(false, Ordering::AcqRel);
+    /// Must be called before the queues are read, so that a message that is queued afterwards wakes the thread again.
+    pub(super) fn reset(&self) {
+        self.event_fd.reset();
+        // A sender that finds the flag set does not wake the thread. The acquire ordering makes the messages visible
+        // that the sender queued before.
+        self.is_pending.swap(false, Ordering::AcqRel);
     }
 
     pub(super) fn fd(&self) -> std::os::fd::RawFd {
-        self.bell.fd()
+        self.event_fd.fd()
     }
 }
 
@@ -65,10 +65,10 @@ struct QueueFill {
 
 /// The queue to another worker.
 #[derive(Clone, Debug)]
-struct Lane {
+struct QueueSender {
     queue: Sender<Vec<Crossing>>,
     fill: Arc<QueueFill>,
-    bell: Arc<Doorbell>,
+    waker: Arc<ThreadWaker>,
     /// The batch that is being collected.
     batch: Vec<Crossing>,
     /// Numbers of packets and of other messages in the batch.
@@ -76,13 +76,13 @@ struct Lane {
     control: usize,
 }
 
-impl Lane {
+impl QueueSender {
     fn send(&mut self) {
         self.fill.packets.fetch_add(core::mem::take(&mut self.packets), Ordering::Relaxed);
         self.fill.control.fetch_add(core::mem::take(&mut self.control), Ordering::Relaxed);
         // The only error is that the receiving worker has ended. Its calls, or the process, end in this case.
         let _ = self.queue.send(core::mem::take(&mut self.batch));
-        self.bell.ring();
+        self.waker.wake();
     }
 }
 
@@ -93,14 +93,14 @@ struct LostMessages {
     control: u64,
 }
 
-/// One worker's end of the queues between all workers.
+/// The queues from one worker to all others, and the queue of the messages for it.
 #[derive(Debug)]
-pub struct Junction {
-    pub(super) bell: Arc<Doorbell>,
+pub struct WorkerQueues {
+    pub(super) waker: Arc<ThreadWaker>,
     arriving: Receiver<Vec<Crossing>>,
     /// Numbers of messages in `arriving`.
     fill: Arc<QueueFill>,
-    lanes: Vec<Lane>,
+    senders: Vec<QueueSender>,
     /// Totals of the messages that were lost because a queue was full.
     lost: LostMessages,
     /// The part of `lost` that has been logged.
@@ -111,50 +111,50 @@ pub struct Junction {
 ///
 /// # Errors
 /// If no file descriptor is available.
-pub fn junctions(workers: usize) -> io::Result<Vec<Junction>> {
-    let (mut lanes, mut ends) = (Vec::new(), Vec::new());
+pub fn worker_queues(workers: usize) -> io::Result<Vec<WorkerQueues>> {
+    let (mut senders, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let (bell, fill) = (Arc::new(Doorbell::new()?), Arc::new(QueueFill::default()));
+        let (waker, fill) = (Arc::new(ThreadWaker::new()?), Arc::new(QueueFill::default()));
         let (queue, arriving) = channel();
         let (batch, packets, control) = (Vec::new(), 0, 0);
-        let lane = Lane { queue, fill: Arc::clone(&fill), bell: Arc::clone(&bell), batch, packets, control };
-        lanes.push(lane);
-        ends.push((bell, arriving, fill));
+        let sender = QueueSender { queue, fill: Arc::clone(&fill), waker: Arc::clone(&waker), batch, packets, control };
+        senders.push(sender);
+        ends.push((waker, arriving, fill));
     }
-    let junction = |(bell, arriving, fill)| {
+    let queues = |(waker, arriving, fill)| {
         let (lost, logged) = (LostMessages::default(), LostMessages::default());
-        Junction { bell, arriving, fill, lanes: lanes.clone(), lost, logged }
+        WorkerQueues { waker, arriving, fill, senders: senders.clone(), lost, logged }
     };
-    Ok(ends.into_iter().map(junction).collect())
+    Ok(ends.into_iter().map(queues).collect())
 }
 
-impl Junction {
+impl WorkerQueues {
     /// Queues a message for another worker. It is sent with the next [`flush`](Self::flush), or earlier.
     pub(super) fn push(&mut self, crossing: Crossing) {
         let WorkerId(worker) = crossing.worker();
-        let Some(lane) = self.lanes.get_mut(usize::from(worker)) else {
+        let Some(sender) = self.senders.get_mut(usize::from(worker)) else {
             tracing::error!(worker, "media message for an unknown worker dropped");
             return;
         };
         let (queued, collected, limit, lost) = if crossing.is_media() {
-            (&lane.fill.packets, &mut lane.packets, MAX_QUEUED, &mut self.lost.packets)
+            (&sender.fill.packets, &mut sender.packets, MAX_QUEUED, &mut self.lost.packets)
         } else {
-            (&lane.fill.control, &mut lane.control, MAX_CONTROL, &mut self.lost.control)
+            (&sender.fill.control, &mut sender.control, MAX_CONTROL, &mut self.lost.control)
         };
         if queued.load(Ordering::Relaxed) + *collected >= limit {
             *lost += 1;
             return;
         }
         *collected += 1;
-        lane.batch.push(crossing);
-        if lane.batch.len() >= MAX_BATCH {
-            lane.send();
+        sender.batch.push(crossing);
+        if sender.batch.len() >= MAX_BATCH {
+            sender.send();
         }
     }
 
     /// Sends the collected messages and wakes their receivers.
     pub(super) fn flush(&mut self) {
-        self.lanes.iter_mut().filter(|lane| !lane.batch.is_empty()).for_each(Lane::send);
+        self.senders.iter_mut().filter(|sender| !sender.batch.is_empty()).for_each(QueueSender::send);
         let lost = self.lost.packets - self.logged.packets;
         if lost > 0 {
             tracing::warn!(
@@ -177,8 +177,8 @@ impl Junction {
         self.lost.packets + self.lost.control
     }
 
-    /// Returns the messages that have arrived. If there are many, it returns a part of them, and the bell rings again for the
-    /// rest.
+    /// Returns the messages that have arrived. If there are many, it returns a part of them, and wakes the thread again
+    /// for the rest.
     pub(super) fn receive(&mut self) -> impl Iterator<Item = Crossing> + use<> {
         let mut batches: Vec<Vec<Crossing>> = Vec::new();
         let (mut messages, mut packets) = (0_usize, 0);
@@ -192,7 +192,7 @@ impl Junction {
         self.fill.packets.fetch_sub(packets, Ordering::Relaxed);
         self.fill.control.fetch_sub(messages - packets, Ordering::Relaxed);
         if messages >= TURN {
-            self.bell.ring();
+            self.waker.wake();
         }
         batches.into_iter().flatten()
     }

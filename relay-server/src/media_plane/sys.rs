@@ -52,9 +52,9 @@ impl Epoll {
 }
 
 /// An eventfd that wakes a worker that waits in [`Epoll::wait`].
-pub(super) struct Bell(OwnedFd);
+pub(super) struct EventFd(OwnedFd);
 
-impl Bell {
+impl EventFd {
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: no pointers; the result is checked before it is owned.
         let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
@@ -62,12 +62,12 @@ impl Bell {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    pub(super) fn ring(&self) {
+    pub(super) fn wake(&self) {
         // SAFETY: eight octets of a local constant are read. A full counter fails with EAGAIN; the worker is then woken in any case.
         unsafe { libc::write(self.0.as_raw_fd(), 1_u64.to_ne_bytes().as_ptr().cast(), 8) };
     }
 
-    pub(super) fn silence(&self) {
+    pub(super) fn reset(&self) {
         let mut count = [0_u8; 8];
         // SAFETY: eight octets are written into a local array of eight. EAGAIN means that the counter is zero.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), 8) };

@@ -2,7 +2,7 @@ mod calls;
 mod exchange;
 mod stall;
 
-use super::{Engine, MediaThread, ThreadSetup, WorkerSockets, bind, junctions, spawn};
+use super::{Engine, MediaThread, ThreadSetup, WorkerSockets, bind, spawn, worker_queues};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -66,8 +66,8 @@ impl Engine for Echo {
 
 /// A thread that has no others beside it.
 fn setup(name: &str, sockets: WorkerSockets, clock: Clock) -> ThreadSetup {
-    let junction = junctions(1).unwrap().remove(0);
-    ThreadSetup { name: name.to_owned(), sockets, junction, clock, wake_interval: Duration::from_millis(1) }
+    let queues = worker_queues(1).unwrap().remove(0);
+    ThreadSetup { name: name.to_owned(), sockets, queues, clock, wake_interval: Duration::from_millis(1) }
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn commands_events_and_timeouts_are_passed_on() {
         Ok(())
     };
     let worker = spawn(setup("echo", sockets, Clock::start()), Echo::default(), report, ended).unwrap();
-    assert!(worker.order(Command::Close { leg: LegKey(7) }));
+    assert!(worker.send_command(Command::Close { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
@@ -126,7 +126,7 @@ fn permanent_error_of_a_socket_does_not_keep_the_thread_busy() {
     let turns = Arc::clone(&engine.turns);
     let worker = spawn(setup("echo", sockets, Clock::start()), engine, report, || {}).unwrap();
     // The second event comes 5 ms after the first one.
-    assert!(worker.order(Command::Close { leg: LegKey(7) }));
+    assert!(worker.send_command(Command::Close { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
@@ -144,7 +144,7 @@ fn panic_of_a_thread_is_reported() {
         ended.send(()).unwrap();
     });
     let worker = worker.unwrap();
-    assert!(worker.order(Command::Close { leg: LegKey(7) }));
+    assert!(worker.send_command(Command::Close { leg: LegKey(7) }));
     notice.recv_timeout(Duration::from_secs(5)).expect("the end is reported");
 }
 
@@ -235,13 +235,13 @@ fn reserved_ports_are_bound_unless_in_use() {
     let pairs = pool.to_reserve(4, Time::EPOCH);
     let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
     let taken = UdpSocket::bind(pairs[2].on(addresses[0]).rtcp).unwrap();
-    assert!(worker.order(Command::ReservePorts { pairs: pairs.clone(), addresses: addresses.to_vec() }));
+    assert!(worker.send_command(Command::ReservePorts { pairs: pairs.clone(), addresses: addresses.to_vec() }));
     let report = events.recv_timeout(Duration::from_secs(5)).unwrap();
     let ready = vec![pairs[0], pairs[1], pairs[3]];
     assert_eq!(report, Event::PortsReserved { ready, in_use: vec![pairs[2]] });
     UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect_err("it is bound");
     // The next report shows that the first command has been handled completely.
-    assert!(worker.order(Command::ReservePorts { pairs: Vec::new(), addresses: Vec::new() }));
+    assert!(worker.send_command(Command::ReservePorts { pairs: Vec::new(), addresses: Vec::new() }));
     events.recv_timeout(Duration::from_secs(5)).unwrap();
     drop(UdpSocket::bind(pairs[2].on(addresses[0]).rtp).expect("half of a pair is released"));
     drop(taken);
@@ -252,7 +252,7 @@ fn reserved_ports_are_bound_unless_in_use() {
 #[test]
 fn sip_leg_has_its_own_sockets_until_closed() {
     let (worker, events) = worker();
-    let order = |command| assert!(worker.order(command));
+    let order = |command| assert!(worker.send_command(command));
     let phones = [Phone::new("127.0.0.1"), Phone::new("::1")];
     let locals = [free("127.0.0.1"), free("::1")];
     let legs = [LegKey(1), LegKey(2)];

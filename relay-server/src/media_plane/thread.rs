@@ -2,8 +2,8 @@
 //! batches, and waits for the next input or deadline.
 
 use super::backlog::Backlog;
-use super::exchange::{Doorbell, Junction};
-use super::outlets::{Outlets, Readable};
+use super::exchange::{ThreadWaker, WorkerQueues};
+use super::socket_table::{Readable, SocketTable};
 use super::sockets::WorkerSockets;
 use super::sys::{BATCH, Epoll, Inbox, Outbox};
 use crate::clock::Clock;
@@ -100,7 +100,7 @@ pub struct MediaThread {
     commands: Option<Sender<Command>>,
     /// The number of queued commands.
     waiting: Arc<AtomicUsize>,
-    bell: Arc<Doorbell>,
+    waker: Arc<ThreadWaker>,
     totals: Totals,
     thread: Option<JoinHandle<()>>,
 }
@@ -118,16 +118,16 @@ impl MediaThread {
         Arc::clone(&self.waiting)
     }
 
-    /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_ORDERS`).
+    /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_COMMANDS`).
     #[must_use]
-    pub fn order(&self, command: Command) -> bool {
-        let is_refused = self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS
+    pub fn send_command(&self, command: Command) -> bool {
+        let is_refused = self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_COMMANDS
             || self.commands.as_ref().is_none_or(|commands| commands.send(command).is_err());
         if is_refused {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        self.bell.ring();
+        self.waker.wake();
         true
     }
 }
@@ -135,7 +135,7 @@ impl MediaThread {
 impl Drop for MediaThread {
     fn drop(&mut self) {
         self.commands = None;
-        self.bell.ring();
+        self.waker.wake();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -152,7 +152,7 @@ pub struct ThreadSetup {
     /// The sockets that WebRTC legs share.
     pub sockets: WorkerSockets,
     /// The queues to and from the other workers.
-    pub junction: Junction,
+    pub queues: WorkerQueues,
     /// The relay's clock.
     pub clock: Clock,
     /// The shortest time between two wake-ups.
@@ -170,11 +170,11 @@ pub fn spawn<E: Engine>(
     report: impl FnMut(Event) -> Result<(), Event> + Send + 'static,
     ended: impl FnOnce() + Send + 'static,
 ) -> io::Result<MediaThread> {
-    let ThreadSetup { name, sockets, junction, clock, wake_interval } = setup;
+    let ThreadSetup { name, sockets, queues, clock, wake_interval } = setup;
     let epoll = Epoll::new()?;
-    let bell = Arc::clone(&junction.bell);
-    epoll.add(bell.fd(), BELL)?;
-    let outlets = Outlets::new(sockets, &epoll)?;
+    let waker = Arc::clone(&queues.waker);
+    epoll.add(waker.fd(), WAKE_KEY)?;
+    let socket_table = SocketTable::new(sockets, &epoll)?;
     let (commands, orders) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let (events, taken) = (Backlog::new(report), Arc::clone(&waiting));
@@ -182,8 +182,8 @@ pub fn spawn<E: Engine>(
     let published = Arc::clone(&totals);
     let mut worker = Thread {
         epoll,
-        outlets,
-        junction,
+        socket_table,
+        queues,
         engine,
         clock,
         orders,
@@ -202,7 +202,7 @@ pub fn spawn<E: Engine>(
             Err(error) => tracing::error!(%error, "media worker failed"),
         }
     })?;
-    Ok(MediaThread { commands: Some(commands), waiting, bell, totals, thread: Some(thread) })
+    Ok(MediaThread { commands: Some(commands), waiting, waker, totals, thread: Some(thread) })
 }
 
 /// Calls its function when it is dropped, unless the function was removed.
@@ -218,10 +218,10 @@ impl<F: FnOnce()> Drop for Watch<F> {
 
 /// Maximum number of queued commands. A worker handles all of them each time it wakes, after at most one batch of each socket, so that
 /// a full queue means that the worker does not run any more. The end of 5,000 calls at once causes 20,000 commands.
-const MAX_ORDERS: usize = 65_536;
+const MAX_COMMANDS: usize = 65_536;
 
-/// The epoll key of the bell, which no socket has.
-const BELL: u64 = u64::MAX;
+/// The epoll key of the eventfd that wakes the thread, which no socket has.
+const WAKE_KEY: u64 = u64::MAX;
 
 /// Number of datagrams of one stream that are read before other sockets are read.
 const TURN: usize = 8;
@@ -234,8 +234,8 @@ const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
     epoll: Epoll,
-    outlets: Outlets,
-    junction: Junction,
+    socket_table: SocketTable,
+    queues: WorkerQueues,
     engine: E,
     clock: Clock,
     orders: Receiver<Command>,
@@ -255,17 +255,17 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         let mut keys = Vec::with_capacity(16);
         while self.open {
             self.pause();
-            self.epoll.wait(self.patience(), &mut keys)?;
+            self.epoll.wait(self.wait_limit(), &mut keys)?;
             self.woken_at = self.clock.now();
             for key in keys.drain(..) {
-                if key == BELL {
-                    self.junction.bell.silence();
+                if key == WAKE_KEY {
+                    self.queues.waker.reset();
                     self.take_orders();
                     self.take_crossings();
                     // Closes the sockets that the commands have freed, before any socket is read: datagrams of an old socket
                     // must not be passed to a leg that uses the same port number now.
                     self.drain(&mut outbox);
-                } else if !self.outlets.set_ready(key, true) {
+                } else if !self.socket_table.set_ready(key, true) {
                     self.ready.push_back(key);
                 }
             }
@@ -284,7 +284,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     /// Updates the shared counters, unless a reader has locked them. In this case the next iteration updates them.
     fn publish_totals(&self) {
         if let Ok(mut totals) = self.totals.try_lock() {
-            *totals = ThreadCounters { machine: self.engine.counters(), queue_full: self.junction.lost() };
+            *totals = ThreadCounters { machine: self.engine.counters(), queue_full: self.queues.lost() };
         }
     }
 
@@ -298,7 +298,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     }
 
     /// The maximum time to wait for input; `None` for no limit.
-    fn patience(&self) -> Option<Duration> {
+    fn wait_limit(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -327,7 +327,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
 
     fn take_crossings(&mut self) {
         let now = self.clock.now();
-        for crossing in self.junction.receive() {
+        for crossing in self.queues.receive() {
             self.engine.handle_crossing(crossing, now);
         }
     }
@@ -337,7 +337,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { return };
             if self.read(key, inbox) {
-                self.outlets.set_ready(key, false);
+                self.socket_table.set_ready(key, false);
             } else {
                 self.ready.push_back(key);
             }
@@ -346,13 +346,13 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
 
     /// Reads a socket, at most [`TURN`] datagrams or one batch. Returns whether it is empty.
     fn read(&mut self, key: u64, inbox: &mut Inbox) -> bool {
-        let Self { outlets, engine, clock, .. } = self;
+        let Self { socket_table, engine, clock, .. } = self;
         // Reading also reports ICMP errors of datagrams that were sent earlier. They are ignored, because consent checks and media
         // timeouts detect a peer that is gone. Reading continues after an error, because datagrams may be queued behind it. After
         // too many errors the socket counts as empty, because an error can be permanent. Epoll reports it again with the next
         // datagram or error.
         for _ in 0..MAX_ERRORS {
-            let result = match outlets.get(key) {
+            let result = match socket_table.get(key) {
                 None => return true,
                 Some(Readable::Port(local, socket)) => read_port(socket, inbox, |packet, remote| {
                     engine.handle_datagram(local, remote, packet, clock.now());
@@ -377,21 +377,21 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Event(event) => self.events.push(event),
-                Output::Cross(crossing) => self.junction.push(crossing),
+                Output::Cross(crossing) => self.queues.push(crossing),
                 Output::Transmit { local, remote, payload } => {
-                    self.outlets.send((local, remote), payload, outbox, &mut self.engine);
+                    self.socket_table.send((local, remote), payload, outbox, &mut self.engine);
                 }
                 Output::Bind { port, local } => {
-                    if let Err(error) = self.outlets.open(port, local, &self.epoll) {
+                    if let Err(error) = self.socket_table.open(port, local, &self.epoll) {
                         tracing::warn!(%error, "opening an RTP socket failed");
                         self.engine.handle_bind_failure(local, self.clock.now());
                     }
                 }
-                Output::Unbind { port, .. } => self.outlets.close(port),
+                Output::Unbind { port, .. } => self.socket_table.close(port),
             }
         }
-        self.outlets.flush(outbox, &mut self.engine);
-        self.junction.flush();
+        self.socket_table.flush(outbox, &mut self.engine);
+        self.queues.flush();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::exposition::Exposition;
 use std::fs;
 
-/// Clock ticks a second in `/proc/PID/stat` (`USER_HZ`, proc(5)).
+/// Clock ticks per second in `/proc/PID/stat` (`USER_HZ`, proc(5)).
 const TICKS: f64 = 100.0;
 
 pub(super) fn write(out: &mut Exposition) {

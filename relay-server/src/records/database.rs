@@ -64,7 +64,7 @@ pub(super) const COLUMNS: &str = "id, uid, call, scheme, caller, dialed, caller_
 #[derive(Debug)]
 pub struct RecordDatabase {
     path: PathBuf,
-    /// Time for which records are kept; `None`: for ever.
+    /// Time for which records are kept; `None`: no limit.
     retention: Option<Duration>,
     connection: Option<Connection>,
 }

@@ -5,9 +5,9 @@
 //!                                                     └──> bounded queue ──> writer thread ──> RecordStore (JSON lines)
 //! ```
 //!
-//! Each store has its own queue and thread, so that a store that fails does not delay the other. A writer takes what is
-//! queued, writes it as one batch, and repeats a failed batch until it is written. A record is lost, and counted as
-//! lost, if the queue is full.
+//! Each store has its own queue and thread, so that a store that fails does not delay the other. A writer removes the
+//! queued records, writes them as one batch, and repeats a failed batch until it is written. A record is lost, and
+//! counted as lost, if the queue is full.
 
 mod database;
 mod detail;

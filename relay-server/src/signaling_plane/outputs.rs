@@ -46,10 +46,10 @@ impl SignalingPlane {
             Output::RegistrationFailed { is_trunk, failure, retry_in } => {
                 log_failed_registration(is_trunk, &failure, retry_in);
             }
-            Output::PassedOver { server, informed } => log_passed_over(&server, informed),
+            Output::ServerNotPermitted { server, informed } => log_server_not_permitted(&server, informed),
             Output::Media { worker, command } => {
                 let thread = self.workers.get(usize::from(worker.0));
-                if !thread.is_some_and(|thread| thread.order(command)) {
+                if !thread.is_some_and(|thread| thread.send_command(command)) {
                     tracing::error!(worker = worker.0, "media worker has ended or accepts no more commands");
                     self.broken = true;
                 }
@@ -162,7 +162,7 @@ fn log_failed_registration(is_trunk: bool, failure: &Failure, retry_in: Option<D
 }
 
 /// Logs that a client session is not registered at the SIP server that it names.
-fn log_passed_over(server: &str, informed: bool) {
+fn log_server_not_permitted(server: &str, informed: bool) {
     tracing::debug!(%server, "SIP server of a client session is not listed in [sip] servers");
     if informed {
         tracing::warn!(

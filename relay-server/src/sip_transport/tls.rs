@@ -55,7 +55,7 @@ impl TlsSides {
 }
 
 /// Maximum number of names of a certificate in a log line.
-const MOST_NAMES: usize = 16;
+const MAX_NAMES: usize = 16;
 
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
@@ -189,7 +189,7 @@ fn warn_of(
     let server = wanted.to_str();
     let names = webpki::EndEntityCert::try_from(certificate).map(|certificate| {
         let names = certificate.valid_uri_names().chain(certificate.valid_dns_names());
-        names.take(MOST_NAMES).collect::<Vec<_>>().join(", ")
+        names.take(MAX_NAMES).collect::<Vec<_>>().join(", ")
     });
     let names = names.ok().filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned());
     let is_of_name = matches!(

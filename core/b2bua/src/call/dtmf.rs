@@ -52,7 +52,7 @@ pub fn digits_of(body: &Body) -> Option<String> {
 
 /// Returns whether the body of an INFO requests a key frame.
 #[must_use]
-pub fn asks_for_key_frame(body: &Body) -> bool {
+pub fn requests_key_frame(body: &Body) -> bool {
     let kind = body.content_type.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/media_control+xml")
         && String::from_utf8_lossy(&body.octets).contains("picture_fast_update")

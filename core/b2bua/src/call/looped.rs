@@ -1,7 +1,7 @@
 //! Looped calls (hairpin): a SIP server returns the INVITE of a browser's call to this relay, for another user.
 //!
 //! The server takes part in the signaling only: it selects the callees, and may forward the call elsewhere. The relay
-//! bridges the media of two browsers itself, from DTLS to DTLS, so that no RTP passes through the server.
+//! bridges the WebRTC media of the two browsers itself, so that no RTP passes through the server.
 //!
 //! ```text
 //!  caller ── INVITE ──> server ── INVITE ──> relay: recognizes the caller's INVITE

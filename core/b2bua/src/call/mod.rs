@@ -38,7 +38,7 @@ mod state;
 mod transfer;
 
 pub use direct::DirectMediaStep;
-pub use dtmf::{DtmfMethod, asks_for_key_frame, digits_of};
+pub use dtmf::{DtmfMethod, digits_of, requests_key_frame};
 pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, SipEvent};
 pub use negotiation::{CONVERSIONS, LegMaker, RelaySide, ice_credentials};

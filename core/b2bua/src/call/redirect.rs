@@ -13,7 +13,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Cause;
 
 /// The maximum number of redirects in one call.
-const MOST: u8 = 5;
+const MAX_REDIRECTS: u8 = 5;
 
 impl Ringing {
     /// Returns whether a callee with this login is being alerted.
@@ -28,7 +28,7 @@ impl Ringing {
         let is_of_server = self.looped_invite_of(leg).is_some();
         let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
         let is_here = peer.is_some_and(|peer| peer.account().is_none());
-        if !is_here || is_of_server || contacts.is_empty() || self.redirections >= MOST {
+        if !is_here || is_of_server || contacts.is_empty() || self.redirections >= MAX_REDIRECTS {
             return false;
         }
         self.redirections += 1;

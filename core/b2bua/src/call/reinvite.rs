@@ -129,8 +129,8 @@ impl Established {
         }
     }
 
-    /// Returns whether an answer of the relay gave a SIP endpoint less than it offered, and less than the other side
-    /// exchanges now. A pending offer of the relay removes that limit.
+    /// Returns whether an earlier answer of the relay limits the audio direction of a SIP endpoint, although its offer
+    /// and the other side now permit more. A pending offer of the relay removes that limit.
     fn is_limited(&self, side: LegId) -> bool {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
         let Some(peer) = leg.participant.peer().filter(|peer| peer.pending().is_none()) else { return false };

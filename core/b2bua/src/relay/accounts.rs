@@ -1,10 +1,10 @@
 //! Use of the accounts at SIP servers. All client sessions with the same account settings share one registration.
 //!
 //! ```text
-//!  first session        Registered                    last session is gone
-//!  ─────────────> Asked ──────────> Accepted ───────────────────────────────> unregistered, forgotten
-//!                   │                  │  RegistrationFailed, to be retried: reported, kept
-//!                   └──────────────────┴─ RegistrationFailed: its sessions are closed
+//!  first session            Registered                last session has ended
+//!  ─────────────> Requested ──────────> Accepted ───────────────────────────────> unregistered, removed
+//!                   │                      │  RegistrationFailed, to be retried: reported, kept
+//!                   └──────────────────────┴─ RegistrationFailed: its sessions are closed
 //! ```
 
 use super::Relay;

@@ -121,7 +121,7 @@ impl Relay {
         while let Some(output) = self.calls.get_mut(key).and_then(Call::poll_output) {
             match output {
                 call::Output::Event { event, has_video } => self.report(key, event, has_video, now),
-                call::Output::Media(command) => self.order_media(command, key, worker),
+                call::Output::Media(command) => self.dispatch_media(command, key, worker),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Release { leg, sip } => {
                     let worker = self.calls.worker_of(leg).unwrap_or(worker);
@@ -195,7 +195,7 @@ impl Relay {
         };
         let plan = CallPlan {
             call: CallKey(self.fresh_id()),
-            worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
+            worker: self.choose_worker(&involved_sessions(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
         self.workers.begin_call(plan.call, Payer::of_session(session, self.clients.get(session)));
@@ -209,7 +209,7 @@ impl Relay {
                 self.report(plan.call, own.placed(), false, now);
                 let to = alert.callee.clone();
                 let placed = PlacedCall { plan, caller: own, offer, alert };
-                self.ask_route(source, to, RoutedCall::Placed(Box::new(placed)), now);
+                self.request_route(source, to, RoutedCall::Placed(Box::new(placed)), now);
             }
             sections => {
                 let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
@@ -264,7 +264,7 @@ impl Relay {
 
     fn send_dtmf(&mut self, session: SessionId, id: &CallId, kind: DtmfType, digits: &str, now: Time) {
         let digits = Digits::parse(digits).and_then(|digits| {
-            let is_allowed = self.takes_digits(session, digits.as_str().len(), now);
+            let is_allowed = self.allows_digits(session, digits.as_str().len(), now);
             if is_allowed { Ok(digits) } else { Err(CommandError::TooManyDigits { most: DIGIT_BURST }) }
         });
         match digits {
@@ -280,7 +280,7 @@ impl Relay {
 
     /// Returns whether a session may send more digits. The limit exists because each digit can cause a message to the
     /// other side.
-    fn takes_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
+    fn allows_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
         let Some(session) = self.clients.get_mut(session) else { return false };
         digits <= DIGIT_BURST as usize && (0..digits).all(|_| session.digits.take(now))
     }
@@ -295,7 +295,7 @@ fn new_call(session: SessionId, request: message::CallMessage) -> NewCall {
 }
 
 /// Returns the client sessions of the caller and of the targets.
-pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
+pub(super) fn involved_sessions(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
     let ringing = targets.iter().filter_map(|target| match target {
         Target::Session(session) => Some(*session),
         Target::Phone(_) | Target::Uri { .. } => None,

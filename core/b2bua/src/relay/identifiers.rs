@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The number of low-order bits of an identifier that contain the counter. The higher bits contain the node number.
 const COUNTER_BITS: u32 = 48;
 
-/// Mints all identifiers of one relay. They are unique among the nodes of a cluster, and nothing depends on their
+/// Generates all identifiers of one relay. They are unique among the nodes of a cluster, and no code depends on their
 /// structure. Those of node 0 are small numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identifiers {

@@ -1,7 +1,7 @@
 //! Inbound SIP calls: handling of INVITEs outside a dialog, including looped calls and Replaces (RFC 3891).
 
 use super::Relay;
-use super::calls::near;
+use super::calls::involved_sessions;
 use super::headers::{self, custom_of};
 use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
@@ -50,7 +50,7 @@ impl Relay {
                 Origin::Unknown => (Source::Unknown, Address::from(request.request_uri.clone())),
             };
             let routed = RoutedCall::Inbound { invite, request: Box::new(request.clone()), call };
-            return self.ask_route(source, to, routed, now);
+            return self.request_route(source, to, routed, now);
         }
         self.ring_inbound(InboundCall { invite, request, account, offer, call }, targets, &alert, now);
     }
@@ -85,7 +85,7 @@ impl Relay {
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
-        let worker = self.choose_worker(&near(None, &targets));
+        let worker = self.choose_worker(&involved_sessions(None, &targets));
         let call = CallPlan { call, worker, sections };
         let plan = self.plan(invite, account, request, offer.as_ref());
         self.workers.begin_call(call.call, Payer::of_invite(request));
@@ -96,7 +96,7 @@ impl Relay {
                 return self.reject(invite, reason.sip_status());
             }
         };
-        let sections = self.weigh(&mut caller, offer);
+        let sections = self.check_caller_offer(&mut caller, offer);
         let targets = match &sections {
             Ok(_) => self.ring_targets(targets, call, alert, now),
             Err(reason) => Err(*reason),
@@ -265,7 +265,7 @@ impl Relay {
     }
 
     /// Checks the caller's offer against the SRTP policy and stores it in the caller. Returns the media in it.
-    fn weigh(
+    fn check_caller_offer(
         &mut self,
         caller: &mut call::Participant,
         offer: Option<SipDescription>,

@@ -1,7 +1,7 @@
 //! Host names in the session descriptions of SIP peers (RFC 8866 §5.7).
 //!
 //! An event whose description has a host name in a `c=` line is held until the shell has resolved the name, for
-//! [`PATIENCE`] at most. Later events of the same INVITE are queued behind it. Then the addresses replace the names in
+//! [`RESOLVE_TIMEOUT`] at most. Later events of the same INVITE are queued behind it. Then the addresses replace the names in
 //! the description, and the events are handled. A name that was not resolved stays in the description, and the media
 //! sections that use it are unusable.
 
@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// The maximum time that the events of an INVITE wait for addresses.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum number of names in a description. If it has more, none of them is resolved.
-pub(super) const MOST_NAMES: usize = 4;
+pub(super) const MAX_NAMES: usize = 4;
 /// The maximum number of events of one INVITE that wait. One more event ends the wait.
-pub(super) const MOST_EVENTS: usize = 32;
+pub(super) const MAX_EVENTS: usize = 32;
 
 /// The events that wait for addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Relay {
         }
         if let Some(held) = self.media_names.held.get_mut(&invite) {
             held.events.push_back(event);
-            if held.events.len() > MOST_EVENTS {
+            if held.events.len() > MAX_EVENTS {
                 self.release(invite, now);
             }
             return;
@@ -98,7 +98,7 @@ impl Relay {
     fn questions_of(&mut self, invite: InviteId, event: &Event) -> Option<(IpAddr, BTreeSet<HostName>)> {
         let text = event.description().and_then(crate::call::sdp_text)?;
         let mut names = HostName::all_in(&text);
-        if names.is_empty() || names.len() > MOST_NAMES {
+        if names.is_empty() || names.len() > MAX_NAMES {
             return None;
         }
         let source = self.peer_address(invite, event)?;
@@ -125,7 +125,7 @@ impl Relay {
             self.outputs.push_back(Output::ResolveHost { request, host: name.name.clone() });
             self.media_names.questions.insert(request, Question { invite, name });
         }
-        let until = now + PATIENCE;
+        let until = now + RESOLVE_TIMEOUT;
         self.deadlines.set(Owner::MediaNames(invite), Some(until));
         let held = Held { events: [event].into(), found: BTreeMap::new(), source, waiting, until };
         self.media_names.held.insert(invite, held);

@@ -44,7 +44,7 @@ impl MediaWorkers {
 
     /// Resets the rotation, so that the second worker is the next one.
     #[cfg(test)]
-    pub(super) const fn restart_turn(&mut self) {
+    pub(super) const fn restart_rotation(&mut self) {
         self.last = 0;
     }
 
@@ -108,7 +108,7 @@ fn pools(config: &Config) -> impl Iterator<Item = PortPool> + '_ {
 
 impl Relay {
     /// Passes a command of a call to the worker of its leg. A bridge between legs of two workers is sent to both.
-    pub(super) fn order_media(&mut self, command: Command, call: CallKey, of_call: WorkerId) {
+    pub(super) fn dispatch_media(&mut self, command: Command, call: CallKey, of_call: WorkerId) {
         if let Some(leg) = command.opened_leg() {
             self.records.leg_opened(leg, call);
         }

@@ -11,7 +11,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::message::{Host, Uri};
 
 /// The maximum number of contacts of a redirect that are considered.
-const MOST_CONTACTS: usize = 5;
+const MAX_CONTACTS: usize = 5;
 
 impl Relay {
     /// Alerts the targets of a phone's redirect. If the caller may not call any of them, the call continues without
@@ -36,7 +36,7 @@ impl Relay {
         if caller.peer().is_some_and(|peer| self.calls.was_diverted_by(peer.invite(), &diverter.0)) {
             return None;
         }
-        let mut contacts = contacts.iter().take(MOST_CONTACTS);
+        let mut contacts = contacts.iter().take(MAX_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
             // A user that is being alerted already, such as the redirecting phone's own, is not alerted again.
             let is_new = !call.is_alerting_login(&login_of(contact));

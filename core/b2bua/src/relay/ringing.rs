@@ -11,9 +11,9 @@ use offhook_limits::RateLimit;
 use offhook_signaling::reason::EndReason;
 
 /// The maximum number of calls of one caller that ring at one page or phone at a time.
-const MOST_OF_ONE_CALLER: usize = 3;
+const MAX_OF_ONE_CALLER: usize = 3;
 /// The maximum number of calls of all unknown sources together that ring at one page or phone at a time.
-const MOST_OF_UNKNOWN: usize = 2;
+const MAX_OF_UNKNOWN: usize = 2;
 /// The number of calls per second that may begin to ring at one page or phone, on average.
 const RATE: u32 = 5;
 /// The number of calls that may begin to ring at one page or phone in one burst.
@@ -66,7 +66,7 @@ impl Relay {
         // Anonymous calls can be from different users, so that the limit of one caller does not apply to them. It does
         // apply to those of unknown sources.
         let is_one = !alert.anonymous || alert.is_unknown;
-        (!is_one || of_caller < MOST_OF_ONE_CALLER) && (!alert.is_unknown || of_unknown < MOST_OF_UNKNOWN)
+        (!is_one || of_caller < MAX_OF_ONE_CALLER) && (!alert.is_unknown || of_unknown < MAX_OF_UNKNOWN)
     }
 
     fn take_ring(&mut self, session: SessionId, now: Time) -> bool {

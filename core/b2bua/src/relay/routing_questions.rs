@@ -113,7 +113,7 @@ impl Relay {
     }
 
     /// Requests the targets of a call from the shell.
-    pub(super) fn ask_route(&mut self, source: Source, to: Address, routed: RoutedCall, now: Time) {
+    pub(super) fn request_route(&mut self, source: Source, to: Address, routed: RoutedCall, now: Time) {
         let Routing::External { timeout } = self.config.routing else { return };
         let request = RequestId(self.fresh_id());
         let until = now + timeout;

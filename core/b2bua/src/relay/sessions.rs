@@ -5,7 +5,7 @@ use super::clients::{NewSession, Scheme, Session, Socket};
 use super::deadlines::Owner;
 use super::password_checks::{Attempt, Finished, Step};
 use super::sip_accounts::Registration;
-use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
+use super::sip_options::{PageAccount, RequestedServer, page_account, refused_server, selects_relay};
 use crate::address::Address;
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, LoginName};
@@ -48,14 +48,15 @@ impl Relay {
     /// Handles the first message of a socket.
     pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: ConnectionMessage, now: Time) {
         if let Some(token) = hello.auth_token.take().filter(|token| !token.is_empty()) {
-            return self.come_back(connection, &token, hello, now);
+            return self.resume_session(connection, &token, hello, now);
         }
         let password = hello.sip.password.take();
         let login = match hello.sip.login.clone().filter(|login| !login.is_empty()) {
             None => return self.admit_anonymous(connection, hello, now),
             Some(login) if !is_reachable(&login) => {
-                let info =
-                    format!("sipLogin must be a plain name of 1 to {MAX_LOGIN} octets, without characters such as `@` and `;`");
+                let info = format!(
+                    "sipLogin must be a plain name of 1 to {MAX_LOGIN} octets, without characters such as `@` and `;`"
+                );
                 let login = login.chars().take(MAX_LOGIN).collect::<String>();
                 return self.refuse(connection, &login, info, now);
             }
@@ -65,25 +66,25 @@ impl Relay {
             let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
             return self.refuse(connection, &login.0, info, now);
         }
-        let config = self.config.sip.as_ref().filter(|_| !self.asks_for_relay(connection, &hello.sip));
-        let page_account = config.map_or(Ok(Asked::None), |config| {
+        let config = self.config.sip.as_ref().filter(|_| !self.selects_relay(connection, &hello.sip));
+        let page_account = config.map_or(Ok(RequestedServer::None), |config| {
             // The server verifies the password.
             page_account(&hello.sip, &login.0, password.clone(), config)
         });
         match page_account {
-            Ok(Asked::None | Asked::Refused(_)) => {
+            Ok(RequestedServer::None | RequestedServer::Refused(_)) => {
                 self.admit_locally(connection, login, password.unwrap_or_default(), hello, now);
             }
-            Ok(Asked::Account(account)) => {
+            Ok(RequestedServer::Account(account)) => {
                 self.admit_to_server(connection, *account, &login.0, hello, now);
             }
             Err(info) => self.refuse(connection, &login.0, info, now),
         }
     }
 
-    fn asks_for_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
+    fn selects_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
         let host = self.clients.socket(connection).and_then(Socket::host);
-        asks_for_relay(options, host, &self.config)
+        selects_relay(options, host, &self.config)
     }
 
     fn admit_locally(
@@ -203,13 +204,12 @@ impl Relay {
         }
     }
 
-    fn come_back(&mut self, connection: ConnectionId, token: &str, hello: ConnectionMessage, now: Time) {
+    fn resume_session(&mut self, connection: ConnectionId, token: &str, hello: ConnectionMessage, now: Time) {
         let Some(id) = self.clients.redeem(token) else {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
         };
-        // The previous socket may have failed without notice. Whether it has or not, its calls cannot continue in the
-        // new page.
+        // The calls of the previous page cannot continue in the new one, whether or not the previous socket has failed.
         self.end_calls_of(id, now);
         if let Some(old) = self.clients.attach(id, connection) {
             self.close(old, close_code::NORMAL, "the session continues on another WebSocket".to_owned(), now);
@@ -252,7 +252,7 @@ impl Relay {
             (None, None) => Scheme::Local,
         };
         let refused_server = match scheme {
-            Scheme::Local if login.is_some() && !self.asks_for_relay(connection, &hello.sip) => {
+            Scheme::Local if login.is_some() && !self.selects_relay(connection, &hello.sip) => {
                 refused_server(&hello.sip, self.config.sip.as_deref())
             }
             Scheme::Local | Scheme::Configured(_) | Scheme::Page(_) => None,
@@ -290,14 +290,14 @@ impl Relay {
             self.send(connection, &ServerMessage::Registered);
         }
         if let Some(server) = refused_server {
-            self.pass_over(connection, server);
+            self.handle_server_not_permitted(connection, server);
         }
     }
 
     /// Handles a SIP server that the page named and may not use. If pages may use other servers, the page is informed
     /// that its calls are routed to users of this relay. Otherwise it is not informed, because a page that
     /// was written for a relay with SIP servers always names one.
-    fn pass_over(&mut self, connection: ConnectionId, server: String) {
+    fn handle_server_not_permitted(&mut self, connection: ConnectionId, server: String) {
         let informed = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
         if informed {
             let fail = ServerMessage::Fail {
@@ -312,7 +312,7 @@ impl Relay {
             self.send(connection, &fail);
         }
         if self.accounts.note_refused_server(&server) {
-            self.outputs.push_back(Output::PassedOver { server, informed });
+            self.outputs.push_back(Output::ServerNotPermitted { server, informed });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Relay;
 use super::transfer::Referred;
-use crate::call::{self, DtmfMethod, SipEvent, asks_for_key_frame, digits_of, sdp_text};
+use crate::call::{self, DtmfMethod, SipEvent, digits_of, requests_key_frame, sdp_text};
 use crate::command::{CallCommand, CallRef, Digits};
 use crate::config::LoginName;
 use crate::io::Output;
@@ -132,7 +132,7 @@ impl Relay {
                 // The response to INFO does not depend on the state of the call.
                 let _ = self.execute(CallCommand::SendDtmf { at, method, digits }, now);
             }
-        } else if asks_for_key_frame(body) {
+        } else if requests_key_frame(body) {
             self.on_invite(invite, SipEvent::KeyFrameRequested, now);
         }
     }

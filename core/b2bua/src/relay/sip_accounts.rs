@@ -14,7 +14,7 @@ const MAX_REFUSED_SERVERS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Registration {
     /// The server has not accepted the registration yet, or the account does not register.
-    Asked,
+    Requested,
     /// The server has accepted it.
     Accepted,
     /// The server had accepted it, and has rejected or lost it since; the registration is retried.
@@ -39,7 +39,7 @@ pub(super) struct ServerAccount {
 impl ServerAccount {
     fn new(account: PageAccount) -> Self {
         let PageAccount { settings, domain, is_configured } = account;
-        let (registration, last_failure) = (Registration::Asked, None);
+        let (registration, last_failure) = (Registration::Requested, None);
         Self { settings, domain, is_configured, registration, last_failure, sessions: BTreeSet::new() }
     }
 
@@ -114,7 +114,7 @@ impl SipAccounts {
 
     /// Returns whether the server has never accepted a registration of the account.
     pub(super) fn is_unproved(&self, id: AccountId) -> bool {
-        self.get(id).is_some_and(|account| account.registration == Registration::Asked)
+        self.get(id).is_some_and(|account| account.registration == Registration::Requested)
     }
 
     /// Returns the number of accounts that their server has accepted.

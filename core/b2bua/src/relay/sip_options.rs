@@ -22,7 +22,7 @@ pub(super) struct PageAccount {
 
 /// The SIP server that a page requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestedServer {
     /// None: the relay routes its calls.
     None,
     /// The host of a server that pages may not use. The relay routes the calls, as without a request.
@@ -42,9 +42,9 @@ impl Named {
     fn read(options: &SipOptions) -> Result<Self, String> {
         let server = |field: &str, value: &Option<String>| match value.as_deref().map(str::trim) {
             None | Some("") => Ok(None),
-            Some(text) => {
-                Server::parse(text).map(Some).map_err(|_| format!("{field} is not a host name: use `host` or `host:port`"))
-            }
+            Some(text) => Server::parse(text)
+                .map(Some)
+                .map_err(|_| format!("{field} is not a host name: use `host` or `host:port`")),
         };
         let mut named = Self {
             domain: server("sipDomain", &options.domain)?,
@@ -53,7 +53,9 @@ impl Named {
         };
         let port = match options.port.as_deref().map(str::trim) {
             None | Some("") => None,
-            Some(text) => Some(text.parse().ok().filter(|port| *port > 0).ok_or("sipPort is not a port: use 1 to 65535")?),
+            Some(text) => {
+                Some(text.parse().ok().filter(|port| *port > 0).ok_or("sipPort is not a port: use 1 to 65535")?)
+            }
         };
         if let Some(next_hop) = named.outbound.as_mut().or(named.domain.as_mut()) {
             let default = next_hop.transport.unwrap_or(Transport::Udp).default_port();
@@ -83,15 +85,15 @@ pub(super) fn page_account(
     login: &str,
     password: Option<String>,
     config: &Sip,
-) -> Result<Asked, String> {
+) -> Result<RequestedServer, String> {
     let named = Named::read(options)?;
     let may_reach =
         |server: &&Server| config.user_agent.destinations.reach(&server.host, server.port, NamedBy::Page).is_some();
     if let Some(refused) = named.next_hops().find(|server| !may_reach(server)) {
-        return Ok(Asked::Refused(refused.host.bare()));
+        return Ok(RequestedServer::Refused(refused.host.bare()));
     }
     let Named { domain, mut outbound, further } = named;
-    let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(Asked::None) };
+    let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(RequestedServer::None) };
     let transport = next_hop.transport;
     let domain = match domain {
         // The proxy is the domain's own server. Its port and transport are in the URI, so that a Route to it would be
@@ -124,7 +126,7 @@ pub(super) fn page_account(
         retry_interval: core::time::Duration::from_secs(60),
         contact_user: String::new(),
     };
-    Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
+    Ok(RequestedServer::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
 }
 
 /// Returns the host of the first server in `options` that pages may not use.
@@ -142,7 +144,7 @@ pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Opti
 ///
 /// A SIP server on the same machine is selected instead in two cases: if pages may use it and `options` give a port on
 /// which the relay does not listen, or if the operator lists it and `options` give no port.
-pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &Config) -> bool {
+pub(super) fn selects_relay(options: &SipOptions, host: Option<&str>, config: &Config) -> bool {
     if options.port.as_deref().is_some_and(|port| port.trim().parse() == Ok(0_u16)) {
         return true;
     }

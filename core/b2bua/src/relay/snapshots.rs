@@ -113,8 +113,8 @@ impl Relay {
 
 fn registration(account: &ServerAccount) -> AccountRegistration {
     match account.registration() {
-        Registration::Asked if account.settings().registrar.is_none() => AccountRegistration::Off,
-        Registration::Asked => AccountRegistration::Pending,
+        Registration::Requested if account.settings().registrar.is_none() => AccountRegistration::Off,
+        Registration::Requested => AccountRegistration::Pending,
         Registration::Accepted => AccountRegistration::Registered,
         Registration::Lost => AccountRegistration::Lost,
     }

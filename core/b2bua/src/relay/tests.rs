@@ -167,7 +167,7 @@ pub(super) struct Bench {
     /// Outputs of the user agent to the network, if the relay has one.
     pub(super) sip: Vec<transport::io::Output>,
     /// Servers that pages named without permission, and whether these were informed.
-    pub(super) passed_over: Vec<(String, bool)>,
+    pub(super) servers_not_permitted: Vec<(String, bool)>,
     /// Hosts that the relay requested to resolve.
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// The times of the ends of calls.
@@ -204,7 +204,7 @@ impl Bench {
             checks: Vec::new(),
             commands: Vec::new(),
             sip: Vec::new(),
-            passed_over: Vec::new(),
+            servers_not_permitted: Vec::new(),
             questions: Vec::new(),
             ends: Vec::new(),
             routes: Vec::new(),
@@ -278,7 +278,7 @@ impl Bench {
                 }
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
-                Output::PassedOver { server, informed } => self.passed_over.push((server, informed)),
+                Output::ServerNotPermitted { server, informed } => self.servers_not_permitted.push((server, informed)),
                 Output::CommandResult { request, result } => self.results.push((request, result)),
                 Output::CallEvent { event, record, at } => {
                     if matches!(event, CallEvent::Ended { .. }) {

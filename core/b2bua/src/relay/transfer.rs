@@ -87,7 +87,7 @@ impl Relay {
     pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, fallback: Fallback, now: Time) {
         let at = CallRef { call, leg };
         let session =
-            self.calls.get(call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
+            self.calls.get(call).and_then(|call| call.leg(leg)?.participant.browser()).map(|browser| browser.session);
         match fallback {
             Fallback::CallTarget { target } => {
                 let source = session.map_or(Source::Unknown, |session| self.source_of_session(session));
@@ -148,7 +148,7 @@ impl Relay {
             return self.refuse_transfer(at, "another transfer is in progress", now);
         }
         let routed = RoutedCall::Transfer { at, target: Box::new(target.clone()), refer: Box::new(refer) };
-        self.ask_route(source.clone(), target, routed, now);
+        self.request_route(source.clone(), target, routed, now);
     }
 
     /// Alerts the targets of a transfer, if the call is still established.

@@ -48,7 +48,7 @@ pub struct LiteAgent {
     pub(super) pairs: Vec<Pair>,
     pub(super) nominated: Option<Pair>,
     /// The nomination precedes an ICE restart or a change of the peer: a valid check takes precedence over it.
-    pub(super) is_doubted: bool,
+    pub(super) is_outdated: bool,
     /// The pair of the last valid check; between a restart and the next check, the pair that was in use.
     pub(super) checked: Option<Pair>,
     pub(super) last_check: Option<Time>,
@@ -58,7 +58,7 @@ impl LiteAgent {
     /// Creates an agent that has received no checks.
     #[must_use]
     pub const fn new(local: IceCredentials) -> Self {
-        Self { local, pairs: Vec::new(), nominated: None, is_doubted: false, checked: None, last_check: None }
+        Self { local, pairs: Vec::new(), nominated: None, is_outdated: false, checked: None, last_check: None }
     }
 
     /// Replaces the local credentials that checks must use (RFC 8445 §9). The nominated pair is used until the peer
@@ -66,12 +66,12 @@ impl LiteAgent {
     pub fn restart(&mut self, local: IceCredentials) {
         self.local = local;
         self.checked = self.preferred();
-        self.is_doubted = true;
+        self.is_outdated = true;
     }
 
     /// Marks the nomination as outdated, because the peer's description now belongs to another endpoint.
-    pub const fn doubt(&mut self) {
-        self.is_doubted = true;
+    pub const fn mark_outdated(&mut self) {
+        self.is_outdated = true;
     }
 
     /// The local user name fragment.
@@ -90,7 +90,7 @@ impl LiteAgent {
     /// of the last check.
     #[must_use]
     pub fn preferred(&self) -> Option<Pair> {
-        self.nominated.filter(|_| !self.is_doubted).or(self.checked)
+        self.nominated.filter(|_| !self.is_outdated).or(self.checked)
     }
 
     /// All pairs with a valid check.
@@ -137,7 +137,7 @@ impl LiteAgent {
         let selected = request.use_candidate && self.nominated != Some(pair);
         if request.use_candidate {
             self.nominated = Some(pair);
-            self.is_doubted = false;
+            self.is_outdated = false;
         }
         Checked::Valid { is_new, selected, evicted }
     }

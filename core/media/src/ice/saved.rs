@@ -32,7 +32,7 @@ pub(crate) struct SavedAgent {
     local: SavedCredentials,
     pairs: Vec<Pair>,
     nominated: Option<Pair>,
-    is_doubted: bool,
+    is_outdated: bool,
     checked: Option<Pair>,
     last_check: Option<Time>,
 }
@@ -40,13 +40,13 @@ pub(crate) struct SavedAgent {
 impl LiteAgent {
     /// Returns the agent in saved form. `name` must be unique among all sealed secrets.
     pub(crate) fn save(self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedAgent {
-        let Self { local, pairs, nominated, is_doubted, checked, last_check } = self;
+        let Self { local, pairs, nominated, is_outdated, checked, last_check } = self;
         let local = SavedCredentials::new(local, name, key, rng);
-        SavedAgent { local, pairs, nominated, is_doubted, checked, last_check }
+        SavedAgent { local, pairs, nominated, is_outdated, checked, last_check }
     }
 
     pub(crate) fn restore(saved: SavedAgent, name: &str, key: &SealingKey) -> Result<Self, Unsealable> {
-        let SavedAgent { local, pairs, nominated, is_doubted, checked, last_check } = saved;
-        Ok(Self { local: local.open(name, key)?, pairs, nominated, is_doubted, checked, last_check })
+        let SavedAgent { local, pairs, nominated, is_outdated, checked, last_check } = saved;
+        Ok(Self { local: local.open(name, key)?, pairs, nominated, is_outdated, checked, last_check })
     }
 }

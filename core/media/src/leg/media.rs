@@ -213,7 +213,7 @@ impl Leg {
     }
 
     /// Queues digits in the first audio stream that negotiated telephone-event.
-    pub(crate) fn dial(&mut self, digits: &str) {
+    pub(crate) fn queue_digits(&mut self, digits: &str) {
         let can_dial = |stream: &&mut MediaStream| {
             !stream.is_video() && stream.negotiated.remote.direction.receives() && stream.telephone_event().is_some()
         };

@@ -321,8 +321,8 @@ impl Leg {
 
     /// The time at which the leg is reported dead if nothing arrives until then; `None` if its peer may be silent.
     fn dead_at(&self) -> Option<Time> {
-        let patience = self.transport.patience(self.silence, &self.streams, &self.rules)?;
-        Some(self.last_received + patience)
+        let silence_limit = self.transport.silence_limit(self.silence, &self.streams, &self.rules)?;
+        Some(self.last_received + silence_limit)
     }
 
     /// Handles the timeouts that are due.

@@ -67,7 +67,7 @@ impl Leg {
         // Only sources received since the last report are included (RFC 3550 §6.4).
         let sources = self.sources.iter_mut().filter(|(_, source)| source.stream == section);
         let blocks: Vec<ReportBlock> = sources
-            .filter_map(|(id, source)| Some((id, source.reception.as_mut().filter(|r| Reception::has_news(r))?)))
+            .filter_map(|(id, source)| Some((id, source.reception.as_mut().filter(|r| Reception::has_new_packets(r))?)))
             .map(|(id, reception)| reception.report(id.ssrc(), now))
             .collect();
         let figures = self.figures_of(section, now);

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 /// The shortest interval between key frame requests by signaling. It is longer than with RTCP, because an INFO
 /// transaction is costly and retransmits the request if it is lost.
-const LEAST_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The RTP transport of a leg.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl RtpTransport {
 
     /// Whether a key frame may be requested by signaling now; if so, records the request.
     pub(super) fn may_request_key_frame(&mut self, now: Time) -> bool {
-        let is_too_soon = self.requested_at.is_some_and(|at| now.since(at) < LEAST_REQUEST_INTERVAL);
+        let is_too_soon = self.requested_at.is_some_and(|at| now.since(at) < MIN_REQUEST_INTERVAL);
         if !is_too_soon {
             self.requested_at = Some(now);
         }

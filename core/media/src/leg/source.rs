@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The shortest interval between key frame requests to one sender.
-const LEAST_INTERVAL: Duration = Duration::from_millis(300);
+const MIN_INTERVAL: Duration = Duration::from_millis(300);
 /// The interval at which a new receiver's request is repeated until a key frame arrives.
 const REPEAT: Duration = Duration::from_millis(500);
 /// The most requests for a new receiver.
@@ -24,17 +24,17 @@ const DIGIT_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DigitLimit {
     /// The time from which the digits reported so far no longer count against the limit.
-    paid_at: Option<Time>,
+    counted_until: Option<Time>,
 }
 
 impl DigitLimit {
     /// Whether a digit may be reported now; if so, counts it.
     pub(crate) fn admits(&mut self, now: Time) -> bool {
-        let paid_at = self.paid_at.map_or(now, |paid_at| paid_at.max(now));
-        if paid_at.since(now) > DIGIT_INTERVAL * (DIGIT_BURST - 1) {
+        let counted_until = self.counted_until.map_or(now, |counted_until| counted_until.max(now));
+        if counted_until.since(now) > DIGIT_INTERVAL * (DIGIT_BURST - 1) {
             return false;
         }
-        self.paid_at = Some(paid_at + DIGIT_INTERVAL);
+        self.counted_until = Some(counted_until + DIGIT_INTERVAL);
         true
     }
 }
@@ -146,7 +146,7 @@ impl KeyFrames {
 
     /// Requests one key frame, because a receiver lost a picture.
     pub(crate) fn ask(&mut self, now: Time) {
-        let earliest = self.asked_at.map_or(now, |asked_at| now.max(asked_at + LEAST_INTERVAL));
+        let earliest = self.asked_at.map_or(now, |asked_at| now.max(asked_at + MIN_INTERVAL));
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 

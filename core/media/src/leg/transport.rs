@@ -227,7 +227,7 @@ impl Transport {
     }
 
     /// The longest time that the leg may receive nothing; `None` for no limit.
-    pub(super) fn patience(&self, silence: Silence, streams: &[MediaStream], rules: &Rules) -> Option<Duration> {
+    pub(super) fn silence_limit(&self, silence: Silence, streams: &[MediaStream], rules: &Rules) -> Option<Duration> {
         match self {
             Self::WebRtc(webrtc) => {
                 let is_announced = streams.iter().any(MediaStream::is_announced);

@@ -101,7 +101,7 @@ impl WebRtc {
                     *remote = described;
                     return true;
                 }
-                self.agent.doubt();
+                self.agent.mark_outdated();
                 Vec::new()
             }
         };

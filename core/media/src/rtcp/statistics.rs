@@ -167,7 +167,7 @@ impl Reception {
 
     /// Whether packets arrived since the last report.
     #[must_use]
-    pub const fn has_news(&self) -> bool {
+    pub const fn has_new_packets(&self) -> bool {
         self.received > self.received_before
     }
 

@@ -24,7 +24,7 @@ impl Worker {
             }
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::SendDtmf { leg, digits } => {
-                self.legs.get_mut(leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
+                self.legs.get_mut(leg).map(|leg| leg.queue_digits(&digits)).is_some() && self.settle(leg, now)
             }
             Command::Close { leg } => self.close(leg, now),
         };

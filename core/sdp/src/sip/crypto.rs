@@ -200,10 +200,10 @@ impl fmt::Display for CryptoAttribute {
 
 /// Parses a lifetime: a number or a power of two, at most the 2^48 packets of a key (RFC 3711 §9.2).
 fn packets(text: &str) -> Option<u64> {
-    const MOST: u64 = 1 << 48;
+    const MAX_PACKETS: u64 = 1 << 48;
     let packets = match text.strip_prefix("2^") {
         Some(exponent) => 1_u64.checked_shl(exponent.parse().ok()?)?,
         None => text.parse().ok()?,
     };
-    Some(packets).filter(|packets| (1..=MOST).contains(packets))
+    Some(packets).filter(|packets| (1..=MAX_PACKETS).contains(packets))
 }

@@ -1,6 +1,6 @@
 //! Calls between phones through real media threads: bursts, floods, and legs on two threads.
 
-use super::super::{MediaThread, ThreadSetup, bind, junctions, spawn};
+use super::super::{MediaThread, ThreadSetup, bind, spawn, worker_queues};
 use super::{Phone, connect, free, worker};
 use crate::clock::Clock;
 use core::time::Duration;
@@ -12,13 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Opens a leg and connects it to a phone.
 fn open(thread: &MediaThread, leg: LegKey, phone: &Phone) -> LocalRtp {
     let local = free("127.0.0.1");
-    assert!(
-        thread.order(Command::Open {
-            leg,
-            transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() }
-        })
-    );
-    assert!(thread.order(connect(leg, phone.remote())));
+    assert!(thread.send_command(Command::Open {
+        leg,
+        transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() }
+    }));
+    assert!(thread.send_command(connect(leg, phone.remote())));
     local
 }
 
@@ -27,7 +25,7 @@ fn call(thread: &MediaThread, first: u64) -> ([Phone; 2], [LocalRtp; 2]) {
     let phones = [Phone::new("127.0.0.1"), Phone::new("127.0.0.1")];
     let (a, b) = (LegKey(first), LegKey(first + 1));
     let locals = [open(thread, a, &phones[0]), open(thread, b, &phones[1])];
-    assert!(thread.order(Command::Bridge { a, b }));
+    assert!(thread.send_command(Command::Bridge { a, b }));
     // The first packet to arrive shows that the orders are done.
     phones[0].rtp.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     phones[1].rtp.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -93,7 +91,7 @@ fn port_numbers_are_used_again_by_other_calls() {
         phones[1].send(locals[1].rtp, 9);
         assert_eq!(phones[0].receive(), (9, locals[0].rtp));
         for leg in [2 * round, 2 * round + 1] {
-            assert!(thread.order(Command::Close { leg: LegKey(leg) }));
+            assert!(thread.send_command(Command::Close { leg: LegKey(leg) }));
         }
     }
 }
@@ -103,12 +101,12 @@ fn legs_on_two_threads_are_bridged() {
     let clock = Clock::start();
     let now = clock.now();
     let identity = crate::tls::dtls_identity().unwrap();
-    let threads = junctions(2).unwrap().into_iter().zip(0..).map(|(junction, number)| {
+    let threads = worker_queues(2).unwrap().into_iter().zip(0..).map(|(queues, number)| {
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
         config.id = WorkerId(number);
         let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
         let name = format!("media-{number}");
-        let setup = ThreadSetup { name, sockets, junction, clock, wake_interval: Duration::ZERO };
+        let setup = ThreadSetup { name, sockets, queues, clock, wake_interval: Duration::ZERO };
         spawn(setup, Worker::new(config, [7; 32], now), |_| Ok(()), || panic!("it was requested to end")).unwrap()
     });
     let threads: Vec<MediaThread> = threads.collect();
@@ -119,7 +117,12 @@ fn legs_on_two_threads_are_bridged() {
         for side in [0, 1] {
             let (leg, partner) = (legs[side], legs[1 - side]);
             let worker = WorkerId(u16::try_from(1 - side).unwrap());
-            assert!(threads[side].order(Command::BridgeAcross { leg, partner, worker, bridge: BridgeId(round) }));
+            assert!(threads[side].send_command(Command::BridgeAcross {
+                leg,
+                partner,
+                worker,
+                bridge: BridgeId(round)
+            }));
         }
         for side in [0, 1] {
             let (from, to) = (&phones[side], &phones[1 - side]);
@@ -136,7 +139,8 @@ fn legs_on_two_threads_are_bridged() {
             }
         }
         assert!(
-            threads[usize::from(round % 2 == 0)].order(Command::Unbridge { leg: legs[usize::from(round % 2 == 0)] })
+            threads[usize::from(round % 2 == 0)]
+                .send_command(Command::Unbridge { leg: legs[usize::from(round % 2 == 0)] })
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The queues between workers, with messages of real workers.
 
-use super::super::exchange::{Junction, MAX_CONTROL, MAX_QUEUED, TURN};
-use super::super::junctions;
+use super::super::exchange::{MAX_CONTROL, MAX_QUEUED, TURN, WorkerQueues};
+use super::super::worker_queues;
 use super::connect;
 use crate::clock::Clock;
 use offhook_media::command::{BridgeId, Command, LegKey, LocalRtp, LocalTransport, RemoteRtp, RtcpPath, WorkerId};
@@ -66,14 +66,14 @@ fn crossings() -> (Vec<Crossing>, Crossing) {
 }
 
 /// The ends of the queue from worker 0 to worker 1.
-fn ends() -> (Junction, Junction) {
-    let mut ends = junctions(2).unwrap().into_iter();
+fn ends() -> (WorkerQueues, WorkerQueues) {
+    let mut ends = worker_queues(2).unwrap().into_iter();
     (ends.next().unwrap(), ends.next().unwrap())
 }
 
 /// Everything that waits for a worker.
-fn receive_all(junction: &mut Junction) -> usize {
-    core::iter::from_fn(|| Some(junction.receive().count()).filter(|count| *count > 0)).sum()
+fn receive_all(queues: &mut WorkerQueues) -> usize {
+    core::iter::from_fn(|| Some(queues.receive().count()).filter(|count| *count > 0)).sum()
 }
 
 #[test]

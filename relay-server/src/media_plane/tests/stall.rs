@@ -155,7 +155,7 @@ fn blocked_plane_delays_no_media() {
     let (to_plane, mut channels) = channels();
     let engine = Worker::new(config, [7; 32], now);
     let worker = spawn(super::setup("media", sockets, clock), engine, to_plane.media_events(), || {}).unwrap();
-    let order = |command| assert!(worker.order(command));
+    let order = |command| assert!(worker.send_command(command));
     let mut peers = Peers { callers: socket(), callees: Vec::new(), relay: Vec::new(), started: Instant::now() };
     for call in 0..u64::from(CALLS) {
         let legs = [LegKey(2 * call), LegKey(2 * call + 1)];

@@ -54,8 +54,8 @@ impl Peer {
         Ok(RemoteAnswer { description, security, offered: offered.clone(), media })
     }
 
-    /// Returns the answer for a description that the peer has already offered in an UPDATE. Its sections and encryption
-    /// are those of the relay's answer to that offer.
+    /// Handles a 2xx whose description repeats the peer's last offer in an UPDATE. That exchange is complete, so the
+    /// sections and encryption are those of the relay's answer to that offer.
     fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> RemoteAnswer {
         let mut media = description.media();
         for (section, local) in media.iter_mut().zip(self.descriptions.local_sections()) {

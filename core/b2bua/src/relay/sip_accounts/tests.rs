@@ -1,5 +1,5 @@
 use super::*;
-use crate::relay::sip_options::{Asked, page_account};
+use crate::relay::sip_options::{RequestedServer, page_account};
 use crate::relay::tests::sip_config;
 use offhook_signaling::message::SipOptions;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 fn account(user: u8, password: u8) -> PageAccount {
     let options = SipOptions { domain: Some("example.org".to_owned()), ..SipOptions::default() };
     match page_account(&options, &format!("user{user}"), Some(format!("secret{password}")), &sip_config()) {
-        Ok(Asked::Account(account)) => *account,
+        Ok(RequestedServer::Account(account)) => *account,
         other => panic!("no account: {other:?}"),
     }
 }

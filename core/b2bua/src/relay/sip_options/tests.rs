@@ -1,4 +1,4 @@
-use super::{Asked, page_account};
+use super::{RequestedServer, page_account};
 use crate::config::{Destinations, Servers, Sip};
 use crate::relay::tests::sip_config;
 use offhook_signaling::message::SipOptions;
@@ -20,15 +20,15 @@ fn allowing(servers: Servers) -> Sip {
     config
 }
 
-fn is_account(asked: &Asked) -> bool {
-    matches!(asked, Asked::Account(_))
+fn is_account(asked: &RequestedServer) -> bool {
+    matches!(asked, RequestedServer::Account(_))
 }
 
 /// Address of record, registrar, route and the host of calls, in one line.
 fn account(options: &SipOptions) -> String {
     let config = allowing(Servers::Any);
     let asked = page_account(options, "bob smith", Some("secret".to_owned()), &config).unwrap();
-    let Asked::Account(account) = asked else { panic!("no account: {asked:?}") };
+    let RequestedServer::Account(account) = asked else { panic!("no account: {asked:?}") };
     let settings = account.settings;
     let registrar = settings.registrar.map_or_else(|| "-".to_owned(), |uri| uri.to_string());
     let route: Vec<String> = settings.route.iter().map(ToString::to_string).collect();
@@ -65,7 +65,9 @@ fn account_has_registrar_and_call_domain() {
 fn transport_of_proxy_applies_to_account() {
     let config = allowing(Servers::Any);
     let options = options("example.org", "example.org;transport=tcp", "");
-    let Ok(Asked::Account(account)) = page_account(&options, "bob", None, &config) else { panic!("no account") };
+    let Ok(RequestedServer::Account(account)) = page_account(&options, "bob", None, &config) else {
+        panic!("no account")
+    };
     assert_eq!((account.settings.transport, account.settings.login), (Some(Transport::Tcp), None));
 }
 
@@ -112,7 +114,7 @@ fn every_next_hop_must_be_allowed() {
     ];
     for (domain, outbound, proxy) in refused {
         let asked = asked(domain, outbound, proxy);
-        assert!(matches!(asked, Ok(Asked::Refused(_))), "{domain} {outbound} {proxy}: {asked:?}");
+        assert!(matches!(asked, Ok(RequestedServer::Refused(_))), "{domain} {outbound} {proxy}: {asked:?}");
     }
     for (domain, outbound, proxy) in [("127.0.0.2@127.0.0.9", "", ""), ("127.0.0.2", "", "x@127.0.0.9")] {
         assert!(asked(domain, outbound, proxy).is_err(), "{domain} {proxy}");

@@ -200,11 +200,11 @@ fn forbidden_server_is_logged_once() {
     for (login, server) in [("a", "one.test"), ("b", "ONE.test"), ("c", "two.test"), ("d", "example.org")] {
         bench.connect(hello_naming(login, server));
     }
-    assert_eq!(bench.passed_over, [("one.test".to_owned(), true), ("two.test".to_owned(), true)]);
+    assert_eq!(bench.servers_not_permitted, [("one.test".to_owned(), true), ("two.test".to_owned(), true)]);
     for number in 0..100 {
         bench.connect(hello_naming(&format!("e{number}"), &format!("{number}.test")));
     }
-    assert_eq!(bench.passed_over.len(), 64, "pages can think of any number");
+    assert_eq!(bench.servers_not_permitted.len(), 64, "pages can think of any number");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn forbidden_server_is_only_logged_without_sip_servers() {
         let mut bench = Bench::new(config);
         let alice = bench.connect(hello_naming("alice", "localhost"));
         assert_eq!(bench.names(alice), ["getUserData", "registered"]);
-        assert_eq!(bench.passed_over, [("localhost".to_owned(), false)]);
+        assert_eq!(bench.servers_not_permitted, [("localhost".to_owned(), false)]);
     }
 }
 
@@ -242,7 +242,7 @@ fn relay_or_configured_account_is_no_forbidden_server() {
     assert_eq!(bench.names(alice), ["getUserData", "registered"]);
     let bob = bench.connect(hello_naming("bob", "pbx.test"));
     assert!(!bench.names(bob).contains(&"fail".to_owned()));
-    assert!(bench.passed_over.is_empty());
+    assert!(bench.servers_not_permitted.is_empty());
 }
 
 #[test]
@@ -325,7 +325,10 @@ fn page_that_names_the_relay_itself_is_local() {
         };
         let alice = bench.connect(ConnectionMessage { sip, ..hello("alice") });
         assert_eq!(bench.names(alice), ["getUserData"], "{domain:?} {outbound_proxy:?} {port:?}");
-        assert!(bench.commands.is_empty() && bench.passed_over.is_empty(), "{domain:?} {outbound_proxy:?} {port:?}");
+        assert!(
+            bench.commands.is_empty() && bench.servers_not_permitted.is_empty(),
+            "{domain:?} {outbound_proxy:?} {port:?}"
+        );
         let bob = bench.login("bob");
         bench.establish(bob, "b1", alice, "alice");
     }

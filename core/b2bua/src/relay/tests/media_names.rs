@@ -3,7 +3,7 @@
 use super::sip_calls::{BRANCH, body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
 use crate::io::Input;
-use crate::relay::media_names::{MOST_EVENTS, MOST_NAMES, PATIENCE};
+use crate::relay::media_names::{MAX_EVENTS, MAX_NAMES, RESOLVE_TIMEOUT};
 use offhook_sip::user_agent::io::{AccountId, Body, Command, Event, InviteId, Origin};
 use std::net::{IpAddr, SocketAddr};
 
@@ -118,8 +118,8 @@ fn resolver_without_response_delays_for_limited_time() {
     let (alice, invite) = bench.called();
     bench.progress(invite, 183, Some(&named(4000)));
     bench.answered(invite, Some(&phone_sdp(4002, "sendrecv")));
-    assert_eq!(bench.relay.poll_timeout(), Some(bench.now + PATIENCE));
-    bench.wait(PATIENCE);
+    assert_eq!(bench.relay.poll_timeout(), Some(bench.now + RESOLVE_TIMEOUT));
+    bench.wait(RESOLVE_TIMEOUT);
     assert_eq!(bench.remote().port(), 4002, "the answer has an address");
     assert!(bench.names(alice).contains(&"talk ESTABLISHED".to_owned()));
     // A late response changes nothing.
@@ -186,7 +186,7 @@ fn names_beyond_limit_are_not_resolved() {
     let mut bench = Bench::new(with_sip());
     let (_, account) = bench.login_sip("alice");
     let name = |index| format!("c=IN IP4 host{index}.example.org\r\n");
-    let many = named(4000) + &(0..MOST_NAMES).map(name).collect::<String>();
+    let many = named(4000) + &(0..MAX_NAMES).map(name).collect::<String>();
     bench.sip(incoming(account, &many));
     assert!(bench.questions.is_empty());
     assert!(matches!(bench.command(), Command::Reject { status: 488, .. }));
@@ -216,7 +216,7 @@ fn events_beyond_limit_end_the_wait() {
     bench.names(alice);
     bench.sip(offered(invite, &named(5000)));
     let digit = Body { content_type: "application/dtmf".into(), octets: b"5".to_vec() };
-    for _ in 0..MOST_EVENTS {
+    for _ in 0..MAX_EVENTS {
         bench.sip(Event::Info { invite, body: digit.clone() });
     }
     assert_eq!(bench.command(), refused(invite));

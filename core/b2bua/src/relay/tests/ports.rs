@@ -112,11 +112,11 @@ fn call_without_free_port_is_refused_with_503() {
     bench.call(alice, "a3", "1002");
     assert_eq!(bench.last_status(alice).sip_status, Some(503));
     bench.ended(first, gone());
-    bench.relay.workers.restart_turn();
+    bench.relay.workers.restart_rotation();
     bench.call(alice, "a4", "1002");
     assert_eq!(bench.last_status(alice).sip_status, Some(503), "the port rests");
     bench.wait(Duration::from_secs(10));
-    bench.relay.workers.restart_turn();
+    bench.relay.workers.restart_rotation();
     bench.call(alice, "a5", "1002");
     bench.invited();
 }

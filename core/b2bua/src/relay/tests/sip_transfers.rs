@@ -286,11 +286,11 @@ fn refer_with_replaces_joins_two_pages() {
     let bob = bench.connect(super::accounts::hello_sip("bob", "secret"));
     bench.names(bob);
     let (at_bob, _) = bench.opened();
-    bench.relay.workers.restart_turn();
+    bench.relay.workers.restart_rotation();
     let first = InviteId::Inbound(7);
     let id = bench.ring_from_phone(first, account, alice);
     bench.answer(alice, &id);
-    bench.relay.workers.restart_turn();
+    bench.relay.workers.restart_rotation();
     let second = InviteId::Inbound(8);
     bench.take_commands();
     let other = bench.ring_from_phone(second, at_bob, bob);

@@ -112,7 +112,7 @@ fn check_after_restart_takes_precedence_over_nomination() {
 fn replaced_peer_is_preferred_without_nomination() {
     let mut agent = agent();
     check(&mut agent, 1, "secret", true);
-    agent.doubt();
+    agent.mark_outdated();
     assert_eq!(agent.preferred(), Some(pair(1)));
     check(&mut agent, 2, "secret", false);
     assert_eq!(agent.preferred(), Some(pair(2)));

@@ -63,7 +63,7 @@ fn restarted_source_has_no_losses() {
     let report = reception.report(5, Time::EPOCH);
     // Counted from 50 001, the second packet after the restart, to 50 004.
     assert_eq!((report.highest, report.lost, report.fraction_lost), (50_004, 1, 64));
-    assert!(!reception.has_news());
+    assert!(!reception.has_new_packets());
 }
 
 #[test]

@@ -37,12 +37,12 @@ pub(super) enum Readable<'a> {
 /// All sockets of a worker. The number of a port is its index in the array and its epoll key. Epoll may report the key of a
 /// socket that has been closed since. The key then refers to no socket, or to a newer one, for which an attempt to read has
 /// no effect if nothing has arrived.
-pub(super) struct Outlets {
+pub(super) struct SocketTable {
     shared: Vec<Shared>,
     ports: Vec<Option<Port>>,
 }
 
-impl Outlets {
+impl SocketTable {
     pub(super) fn new(sockets: WorkerSockets, epoll: &Epoll) -> io::Result<Self> {
         let mut shared = Vec::new();
         for ((address, socket), key) in sockets.sockets.into_iter().zip(SHARED..) {
@@ -97,7 +97,7 @@ impl Outlets {
         noted.is_none_or(|noted| core::mem::replace(noted, is_ready))
     }
 
-    /// Sends a datagram: from a port at once, from a shared socket at the latest with the next [`Outlets::flush`]. A
+    /// Sends a datagram: from a port at once, from a shared socket at the latest with the next [`SocketTable::flush`]. A
     /// datagram is lost if the send buffer of the socket is full.
     pub(super) fn send(
         &mut self,
