@@ -24,7 +24,7 @@ const LONGEST: usize = 12;
 const LONGEST_OCTETS: usize = 2048;
 /// The number of malformed payloads of one source that are passed to the library, which writes a line to the standard error
 /// output for each.
-const MOST_MALFORMED: u32 = 16;
+const MAX_MALFORMED: u32 = 16;
 
 /// `SpeexBits` of speex_bits.h.
 #[repr(C)]
@@ -201,7 +201,7 @@ impl Decoder for SpeexDecoder {
 
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), CodecError> {
         let length = c_int::try_from(payload.len()).map_err(|_| CodecError::Malformed)?;
-        if self.malformed >= MOST_MALFORMED {
+        if self.malformed >= MAX_MALFORMED {
             return Err(CodecError::Malformed);
         }
         let bits = &raw mut *self.state.bits;

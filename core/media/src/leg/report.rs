@@ -38,9 +38,9 @@ impl Leg {
         }
     }
 
-    /// Reports the reception of all sources of bundled sections. If a source sends sender reports, or the leg
-    /// has video that audio must be synchronized with, only those of the sources are relayed. Else the relay generates
-    /// them with its own clock.
+    /// Sends receiver reports about all sources of bundled sections. Also sends sender reports with the relay's clock,
+    /// unless the leg has video, or a source sends sender reports. In these cases, only the sender reports of the
+    /// sources are relayed, because the receiver synchronizes audio and video by them.
     fn report_bundled(&mut self, io: &mut Io, now: Time) {
         // Such reports were relayed when they arrived.
         let is_relayed = self.streams.iter().any(|stream| stream.is_video() || stream.clock().is_some());
@@ -80,9 +80,9 @@ impl Leg {
         });
     }
 
-    /// The sender information of a stream, if packets were sent in it within two intervals (RFC 3550 §6.4). `None`
-    /// while another stream has a sender report of its source and this one has none: a receiver that synchronizes them
-    /// would mix two clocks.
+    /// Returns the sender information of a stream, if packets were sent in it within two intervals (RFC 3550 §6.4).
+    /// Returns `None` if only another stream has a sender report of its source, because a receiver that synchronizes
+    /// the streams would combine two clocks.
     fn figures_of(&mut self, index: usize, now: Time) -> Option<SenderFigures> {
         let stream = self.streams.get(index)?;
         let sent_at = stream.rewriter.sent_at()?;

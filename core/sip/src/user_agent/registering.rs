@@ -16,7 +16,7 @@ impl UserAgent {
     pub(super) fn add_account(&mut self, id: AccountId, account: Account, now: Time) {
         match settings(&account) {
             Some(settings) => self.registrations.add(id, settings, account.transport, now),
-            // The replaced account may be registered.
+            // The account with the same number that this one replaces may be registered.
             None => {
                 self.registrations.remove(id, now);
             }
