@@ -310,14 +310,14 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns one line for each bound address and for a generated API token, then `ready`.
+/// Returns one line for each bound address and for a new API token, then `ready`.
 fn announcement(server: &RunningRelay) -> String {
     let plain = server.plain.iter().map(|address| format!("listening http://{address}/\n"));
     let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
     let media = server.media.iter().map(|address| format!("media udp {address}\n"));
     let sip = server.sip.iter().map(|listening| format!("sip {listening}\n"));
     let api = server.api.addresses.iter().map(|address| format!("api http://{address}/api/v1\n"));
-    // The token is printed because it is not stored. It is valid until the relay ends.
+    // The token is printed because only its hash is stored.
     let token = server.api.token.iter().map(|token| format!("api-token {}\n", token.reveal()));
     plain.chain(tls).chain(media).chain(sip).chain(api).chain(token).chain(["ready\n".to_owned()]).collect()
 }

@@ -142,7 +142,8 @@ impl RunningRelay {
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
         let serving = Serving::new(settings, routers, security_log, stop_listeners.clone());
-        let api = start_api(api, settings, (&app, clock, directory, feed), stop_listeners, &supervisor)?;
+        let api = ApiStart { listeners: api, state_directory, directory, feed };
+        let api = start_api(api, settings, (&app, clock), stop_listeners, &supervisor)?;
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
@@ -207,15 +208,27 @@ impl RunningRelay {
     }
 }
 
+/// The parts that the REST API needs to start.
+struct ApiStart {
+    listeners: Vec<TcpListener>,
+    /// The directory of the admin token, unless the relay runs as a demo.
+    state_directory: Option<PathBuf>,
+    directory: Arc<CallDirectory>,
+    feed: Arc<EventFeed>,
+}
+
 /// Starts the REST API on its listeners.
 fn start_api(
-    listeners: Vec<TcpListener>,
+    start: ApiStart,
     settings: &Settings,
-    (app, clock, directory, feed): (&App, Clock, Arc<CallDirectory>, Arc<EventFeed>),
+    (app, clock): (&App, Clock),
     stop: watch::Receiver<bool>,
     supervisor: &Supervisor,
 ) -> io::Result<ApiListening> {
-    let (state, token) = ApiState::new(settings, app, (clock, directory, feed))?;
+    let ApiStart { listeners, state_directory, directory, feed } = start;
+    // No token is stored for an API that is off.
+    let state_directory = state_directory.as_deref().filter(|_| !listeners.is_empty());
+    let (state, token) = ApiState::new(settings, app, state_directory, (clock, directory, feed))?;
     let routers = (api::router(&state), api::overload_router());
     let serving = Serving::new(settings, routers, Arc::clone(&app.security_log), stop);
     let addresses = open(listeners, None, &serving, supervisor)?;

@@ -72,6 +72,26 @@ async fn configured_tokens_replace_the_created_one() {
 }
 
 #[tokio::test]
+async fn admin_token_is_printed_once_and_stays_valid() {
+    let state = std::env::temp_dir().join(format!("offhook-admin-token-{}", std::process::id()));
+    let directory = format!("tls.state_directory={}", state.display());
+    let start = || {
+        let flags = ["--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1"];
+        Relay::start_as(&flags, &[&directory])
+    };
+    let first = start();
+    let token = first.printed("api-token ").await;
+    assert_eq!(RestClient::of(&first).await.get("/api/v1/statistics").await.status, 200);
+    drop(first);
+    let second = start();
+    let anonymous = RestClient::anonymous(&second).await;
+    assert_eq!(anonymous.with(&format!("Bearer {token}")).get("/api/v1/statistics").await.status, 200);
+    second.printed("ready").await;
+    assert!(!second.log().contains("api-token"), "{}", second.log());
+    std::fs::remove_dir_all(state).expect("the hash is stored there");
+}
+
+#[tokio::test]
 async fn unknown_path_and_method_are_problems() {
     let relay = Relay::start();
     let api = RestClient::of(&relay).await;

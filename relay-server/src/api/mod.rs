@@ -10,6 +10,7 @@
 
 mod access;
 mod actions;
+mod admin_token;
 mod body;
 mod bridge;
 mod calls;
@@ -32,6 +33,7 @@ use crate::config::{ApiSettings, Settings};
 use crate::http::{App, TrustedProxies};
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::Gauges;
+use admin_token::AdminToken;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -47,11 +49,11 @@ use offhook_clock::Time;
 use problem::{Problem, ProblemCode};
 use serde::Serialize;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use token::{AcceptedTokens, ApiToken, Scope, TokenEntry, TokenHash};
+use token::{AcceptedTokens, ApiToken, Scope};
 use tokio::sync::watch;
 
 /// State shared by the handlers.
@@ -94,24 +96,23 @@ pub struct ApiCounters {
 }
 
 impl ApiState {
-    /// Creates the state. Without a configured token, a new one with the scope `admin` is accepted, and returned.
+    /// Creates the state. Without a configured token, the admin token of `state_directory` is accepted. It is returned if
+    /// it was created.
     ///
     /// # Errors
-    /// If the system provides no random numbers.
+    /// If the stored admin token is damaged, or the system provides no random numbers.
     pub fn new(
         settings: &Settings,
         app: &App,
+        state_directory: Option<&Path>,
         (clock, directory, feed): (Clock, Arc<CallDirectory>, Arc<EventFeed>),
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
         let allowed_origin = Some(settings.api.allow_origin.as_str()).filter(|origin| !origin.is_empty());
         let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
         let ApiSettings { basic_authentication, body_size, request_timeout, tokens, .. } = settings.api.clone();
         let mut tokens = tokens;
-        let created = if tokens.is_empty() { Some(ApiToken::generate()?) } else { None };
-        if let Some(created) = &created {
-            let entry = TokenEntry { scope: Scope::Admin, hash: TokenHash::of(created.reveal()) };
-            tokens.insert("created-at-start".to_owned(), entry);
-        }
+        let admin = if tokens.is_empty() { Some(AdminToken::obtain(state_directory)?) } else { None };
+        tokens.extend(admin.iter().map(|admin| (admin_token::NAME.to_owned(), admin.entry())));
         let state = Self {
             tokens: AcceptedTokens::new(tokens),
             basic_authentication,
@@ -130,7 +131,7 @@ impl ApiState {
             started: Instant::now(),
             counters: Arc::clone(&app.api),
         };
-        Ok((Arc::new(state), created))
+        Ok((Arc::new(state), admin.and_then(AdminToken::created)))
     }
 }
 

@@ -90,7 +90,8 @@ pub fn explain(settings: &Settings) -> String {
 fn api(s: &ApiSettings) -> [(&'static str, String); 6] {
     let listen = s.listen.as_ref().map_or("default address".to_owned(), |listen| some(listen, "off"));
     let tokens: Vec<String> = s.tokens.iter().map(|(name, entry)| format!("{name} ({})", entry.scope)).collect();
-    let tokens = if tokens.is_empty() { "none: one is created at each start".to_owned() } else { tokens.join(", ") };
+    let tokens =
+        if tokens.is_empty() { "none: one is created at the first start".to_owned() } else { tokens.join(", ") };
     [
         ("api.listen", listen),
         ("api.basic_authentication", if s.basic_authentication { "yes" } else { "no" }.to_owned()),
