@@ -27,6 +27,9 @@ const MAX_RINGING_PER_SOURCE: usize = 256;
 /// The maximum number of concurrent calls.
 const MAX_CALLS: usize = 50_000;
 
+/// `Retry-After` of a 503 to an INVITE, in seconds.
+pub(super) const RETRY_AFTER: u32 = 10;
+
 impl UserAgent {
     /// Processes a request without a tag in `To`.
     pub(super) fn receive_out_of_dialog(&mut self, incoming: Incoming, now: Time) {
@@ -157,7 +160,7 @@ impl UserAgent {
         let ringing = self.ringing.get(&incoming.source.remote.ip()).map_or(0, std::collections::BTreeSet::len);
         if self.is_shutting_down || ringing >= MAX_RINGING_PER_SOURCE || self.invites.len() >= MAX_CALLS {
             let mut response = Response::to(&incoming.request, 503, "");
-            response.headers.push(HeaderName::RetryAfter, 10);
+            response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
             return self.respond(&incoming, response, now);
         }
         let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {

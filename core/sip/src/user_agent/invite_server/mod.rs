@@ -15,6 +15,7 @@ mod reliable;
 use super::capabilities::announce;
 use super::context::Scope;
 use super::io::{Body, Cause};
+use super::out_of_dialog::RETRY_AFTER;
 use super::session::timer::Proposal;
 use super::session::{Exchange, Incoming, Reply, Session, reason_header, reason_of};
 use crate::message::{HeaderName, Method, Replaces, Request, Response, Uri};
@@ -274,12 +275,16 @@ impl Server {
         self.session.establish(scope);
     }
 
-    /// Rejects the call.
+    /// Rejects the call. A 503 contains `Retry-After`: without it, the peer would handle the response like a 500 (RFC 3261
+    /// §21.5.4).
     pub(super) fn reject(&mut self, status: u16, reason: Option<&str>, contacts: &[Uri], scope: &mut Scope<'_>) {
         if self.is_ringing() {
             let mut response = Response::to(&self.incoming.request, status.clamp(300, 699), reason.unwrap_or_default());
             for contact in contacts {
                 response.headers.push(HeaderName::Contact, format_args!("<{contact}>"));
+            }
+            if status == 503 {
+                response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
             }
             scope.end(Cause::Local);
             self.finish(response, scope);

@@ -86,6 +86,13 @@ fn relay_ends_inbound_call_with_bye() {
 }
 
 #[test]
+fn rejection_with_503_contains_retry_after() {
+    let (mut bench, _) = called();
+    bench.command(Command::Reject { invite: CALL, status: 503, reason: None, contacts: Vec::new() });
+    assert_eq!(bench.response(503).headers.get("Retry-After"), Some("10"));
+}
+
+#[test]
 fn inbound_call_is_rejected_with_status_and_contacts() {
     let (mut bench, _) = called();
     bench.command(Command::Reject {
