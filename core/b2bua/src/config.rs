@@ -142,3 +142,54 @@ pub struct Config {
     /// The configuration of SIP; `None` if the relay serves browsers only.
     pub sip: Option<Box<Sip>>,
 }
+
+impl Config {
+    /// Adopts the parts of another configuration that may change while the relay runs. Limits of a socket apply to new
+    /// sockets, and those of a call to new calls. The other parts need a restart and are not changed.
+    pub fn adopt(&mut self, other: Self) {
+        // The pattern names every field, so that a new field does not compile until it is decided here.
+        let Self {
+            node: _,
+            admission: _,
+            anonymous,
+            password_checks,
+            accounts,
+            routing: _,
+            call_waiting,
+            busy_status,
+            direct_media,
+            ring_timeout,
+            keep_alive_for,
+            ping_interval,
+            ping_probes,
+            connection_timeout,
+            max_frame,
+            message_rate,
+            message_burst,
+            max_calls_per_session,
+            max_sessions_per_login,
+            codecs,
+            fingerprint: _,
+            workers: _,
+            own: _,
+            sip: _,
+        } = other;
+        self.anonymous = anonymous;
+        self.password_checks = password_checks;
+        self.accounts = accounts;
+        self.call_waiting = call_waiting;
+        self.busy_status = busy_status;
+        self.direct_media = direct_media;
+        self.ring_timeout = ring_timeout;
+        self.keep_alive_for = keep_alive_for;
+        self.ping_interval = ping_interval;
+        self.ping_probes = ping_probes;
+        self.connection_timeout = connection_timeout;
+        self.max_frame = max_frame;
+        self.message_rate = message_rate;
+        self.message_burst = message_burst;
+        self.max_calls_per_session = max_calls_per_session;
+        self.max_sessions_per_login = max_sessions_per_login;
+        self.codecs = codecs;
+    }
+}

@@ -3,7 +3,7 @@
 use crate::address::Address;
 use crate::call::{CallEvent, CallKey, SessionId};
 use crate::command::{CallCommand, CommandResult};
-use crate::config::LoginName;
+use crate::config::{Config, LoginName};
 use crate::record::CallRecord;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -109,6 +109,10 @@ pub enum Input {
     Media(Event),
     /// An input of the SIP transports or the resolver.
     Sip(user_agent::Input),
+    /// The configuration has changed. The relay adopts the parts that [`Config::adopt`] lists.
+    Configure(Box<Config>),
+    /// The process will terminate when the calls have ended: refuse new ones.
+    Drain,
     /// The process terminates: end the calls, close the sockets.
     Shutdown,
 }

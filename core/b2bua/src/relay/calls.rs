@@ -185,7 +185,7 @@ impl Relay {
         let offer = WebRtcDescription::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);
         // No callee is alerted for a caller without usable media.
-        let accepted = if is_full { Err(EndReason::Overloaded) } else { Ok(()) };
+        let accepted = if is_full { Err(EndReason::Overloaded) } else { self.admission.check() };
         let accepted = sections.as_ref().map_or_else(|reason| Err(*reason), |_| accepted);
         let is_asked = accepted.is_ok() && self.routes_externally();
         let targets = match accepted {

@@ -36,6 +36,10 @@ impl Relay {
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
         }
+        // Looped calls belong to a call that exists.
+        if let Err(reason) = self.admission.check() {
+            return self.reject(invite, reason.sip_status());
+        }
         // Checked after looped calls: their offers are the relay's own, which are ICE-lite and must not be rejected.
         if let Some(unfit) = unfit {
             return self.reject_because(invite, 488, Some(unfit.reason()));

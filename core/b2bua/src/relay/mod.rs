@@ -20,6 +20,7 @@ mod forwarding;
 mod headers;
 mod identifiers;
 mod inbound;
+mod lifecycle;
 mod locations;
 mod media_names;
 mod media_workers;
@@ -52,6 +53,7 @@ pub use snapshots::{AccountRegistration, AccountSnapshot, PhoneSnapshot, Session
 
 use deadlines::Owner;
 use identifiers::Identifiers;
+use lifecycle::CallAdmission;
 use locations::Locations;
 use media_names::MediaNames;
 use media_workers::MediaWorkers;
@@ -111,6 +113,8 @@ pub struct Relay {
     users: ConfiguredUsers,
     random: ChaCha20Rng,
     identifiers: Identifiers,
+    /// Not part of the saved state: a restored relay accepts calls.
+    admission: CallAdmission,
     clients: Clients,
     checks: PasswordChecks,
     offenses: Offenses,
@@ -156,6 +160,7 @@ impl Relay {
             config,
             random: ChaCha20Rng::from_seed(seed),
             identifiers: Identifiers::new(),
+            admission: CallAdmission::Open,
             clients: Clients::default(),
             checks,
             offenses: Offenses::default(),
@@ -223,6 +228,8 @@ impl Relay {
             }
             Input::Media(event) => self.media_event(&event, now),
             Input::Sip(input) => self.agent_input(input, now),
+            Input::Configure(config) => self.configure(*config, now),
+            Input::Drain => self.drain_calls(),
             Input::Shutdown => self.shut_down(now),
         }
         self.drain_agent(now);

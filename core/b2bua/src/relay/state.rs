@@ -7,6 +7,7 @@ use super::clients::Clients;
 use super::configured_users::ConfiguredUsers;
 use super::deadlines::Owner;
 use super::identifiers::Identifiers;
+use super::lifecycle::CallAdmission;
 use super::locations::Locations;
 use super::media_names::MediaNames;
 use super::media_workers::MediaWorkers;
@@ -94,6 +95,7 @@ impl Relay {
             users: ConfiguredUsers::new(&config),
             random: state.random,
             identifiers: state.identifiers,
+            admission: CallAdmission::Open,
             clients: state.clients,
             checks: state.checks,
             offenses: state.offenses,

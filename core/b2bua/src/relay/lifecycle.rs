@@ -1,0 +1,55 @@
+//! Changes of the relay while it runs: another configuration, and the drain before a shutdown.
+
+use super::Relay;
+use super::configured_users::ConfiguredUsers;
+use crate::config::{AcceptedLogins, Config, LoginName};
+use offhook_clock::Time;
+use offhook_signaling::reason::EndReason;
+use offhook_signaling::server::close_code;
+
+/// Whether new calls are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CallAdmission {
+    /// They are.
+    #[default]
+    Open,
+    /// They are refused, and the calls that exist continue, because the relay shuts down when they have ended.
+    Draining,
+}
+
+impl CallAdmission {
+    /// Returns the reason why a new call is refused.
+    pub(super) const fn check(self) -> Result<(), EndReason> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Draining => Err(EndReason::ShuttingDown),
+        }
+    }
+}
+
+impl Relay {
+    /// Refuses new calls from now on.
+    pub(super) const fn drain_calls(&mut self) {
+        self.admission = CallAdmission::Draining;
+    }
+
+    /// Adopts the parts of a configuration that may change ([`Config::adopt`]), and ends the sessions of logins that
+    /// have no account any more.
+    pub(super) fn configure(&mut self, config: Config, now: Time) {
+        let mut removed = core::mem::take(&mut self.config.accounts);
+        removed.retain(|login| !config.accounts.contains(login));
+        self.config.adopt(config);
+        self.users = ConfiguredUsers::new(&self.config);
+        if self.config.admission == AcceptedLogins::Accounts {
+            removed.iter().for_each(|login| self.dismiss_login(login, now));
+        }
+    }
+
+    fn dismiss_login(&mut self, login: &LoginName, now: Time) {
+        for session in self.clients.of_login(login).collect::<Vec<_>>() {
+            if self.clients.get(session).is_some_and(|session| session.local_login().is_some()) {
+                self.dismiss(session, close_code::POLICY, "the account was removed from the relay".to_owned(), now);
+            }
+        }
+    }
+}
