@@ -4,19 +4,24 @@ use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
 use crate::api::token::{ApiToken, Scope, configuration_line, token_name};
 use crate::codec::{CodecOptions, Codecs};
+use crate::config::live::{self, ChangedOptions};
 use crate::config::{self, Given, HASHES, Settings};
-use crate::server::RunningRelay;
+use crate::reload::ReloadResult;
+use crate::server::{RelayEvent, RunningRelay};
 use crate::shutdown::{SignalAction, Signals};
 use crate::telemetry;
 use crate::tls::CertifiedFiles;
 use crate::{sip, sip_transport};
 use clap::{Parser, Subcommand};
 use core::fmt::Display;
+use core::pin::Pin;
+use core::time::Duration;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
+use tokio::sync::oneshot;
 
 /// Softphone relay: signaling, WebRTC media and call switching in one program.
 ///
@@ -264,8 +269,8 @@ fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
     let settings = arguments.settings()?;
     let log = telemetry::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(&settings, arguments.demo()));
-    runtime.shutdown_timeout(core::time::Duration::from_millis(500));
+    let result = runtime.block_on(serve(settings, arguments));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     if let Err(error) = result {
         // Written by the log thread, because a write to standard error may block.
         log.print(&format!("offhook-relay: {error}"));
@@ -274,40 +279,125 @@ fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
+async fn serve(mut settings: Settings, arguments: &Arguments) -> io::Result<()> {
     let mut signals = Signals::catch()?;
+    let demo = arguments.demo();
     if demo == Demo::Off && settings.accounts.is_empty() {
         tracing::warn!("all logins will be refused: [accounts] is empty and --demo is not given");
     }
     if demo != Demo::Off {
         tracing::warn!(?demo, "any login is accepted without a password");
     }
-    let mut server = RunningRelay::start(settings, demo).await?;
-    // Written on a separate thread, so that the relay accepts calls even if standard output is closed or not read.
-    let lines = announcement(&server);
+    let mut server = RunningRelay::start(&settings, demo).await?;
+    print(announcement(&server));
+    let mut run = Run::Accepting;
+    let result = loop {
+        tokio::select! {
+            action = signals.wait() => match (action, &run) {
+                (SignalAction::Reload, _) => {
+                    server.reopen_records();
+                    // The result is in the log.
+                    let _ = reload(&server, &mut settings, arguments).await;
+                }
+                (SignalAction::Drain, Run::Accepting) => {
+                    let timeout_s = settings.drain_timeout.as_secs();
+                    tracing::info!(timeout_s, "SIGTERM: shutting down when the calls have ended");
+                    run = Run::drain(server.drain().await, settings.drain_timeout);
+                }
+                (SignalAction::Drain, Run::Draining(_)) => {
+                    tracing::info!("second SIGTERM: shutting down");
+                    break Ok(());
+                }
+                (SignalAction::ShutDown, _) => {
+                    tracing::info!("SIGINT: shutting down");
+                    break Ok(());
+                }
+            },
+            () = run.ended() => break Ok(()),
+            event = server.next_event() => match event {
+                RelayEvent::ReloadRequested(request) => {
+                    let _ = request.send(reload(&server, &mut settings, arguments).await);
+                }
+                RelayEvent::Failed => {
+                    break Err(io::Error::other("a required task has ended; its name is in the log"));
+                }
+            },
+        }
+    };
+    server.shut_down().await;
+    result
+}
+
+/// The part of the relay's run before its shutdown.
+enum Run {
+    /// New calls are accepted.
+    Accepting,
+    /// New calls are refused; resolves when the last call has ended, or at the time limit.
+    Draining(Pin<Box<dyn Future<Output = ()>>>),
+}
+
+impl Run {
+    fn drain(last_call_ended: oneshot::Receiver<()>, limit: Duration) -> Self {
+        Self::Draining(Box::pin(async move {
+            match tokio::time::timeout(limit, last_call_ended).await {
+                Ok(_) => tracing::info!("all calls have ended: shutting down"),
+                Err(_) => tracing::info!("calls.drain_timeout has passed: shutting down"),
+            }
+        }))
+    }
+
+    /// Waits for the end of the drain.
+    async fn ended(&mut self) {
+        match self {
+            Self::Accepting => core::future::pending().await,
+            Self::Draining(drain) => drain.await,
+        }
+    }
+}
+
+/// Reads the configuration again, and puts the options into effect that do not need a restart. If it cannot be used,
+/// nothing changes.
+async fn reload(server: &RunningRelay, settings: &mut Settings, arguments: &Arguments) -> ReloadResult {
+    match try_reload(server, settings, arguments).await {
+        Ok(changed) => {
+            let (applied, needs_restart) = (changed.applied.join(","), changed.needs_restart.join(","));
+            tracing::info!(applied, needs_restart, "configuration reloaded");
+            Ok(changed)
+        }
+        Err(error) => {
+            tracing::error!(%error, "reloading the configuration failed: nothing has changed");
+            Err(error.to_string())
+        }
+    }
+}
+
+async fn try_reload(
+    server: &RunningRelay,
+    settings: &mut Settings,
+    arguments: &Arguments,
+) -> io::Result<ChangedOptions> {
+    let mut adopted = settings.clone();
+    let changed = live::adopt(&mut adopted, &arguments.settings()?);
+    let token = server.reload(&adopted).await?;
+    print(token.iter().map(token_line).collect());
+    *settings = adopted;
+    Ok(changed)
+}
+
+/// Writes lines to standard output on a separate thread, so that the relay accepts calls even if standard output is closed
+/// or not read.
+fn print(lines: String) {
     tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-            tracing::warn!(%error, "writing the bound addresses to standard output failed");
+            tracing::warn!(%error, "writing to standard output failed");
         }
     });
-    loop {
-        tokio::select! {
-            wanted = signals.wait() => match wanted {
-                SignalAction::Reload => {
-                    server.reopen_records();
-                    server.reload_certificate(settings);
-                }
-                SignalAction::ShutDown => break,
-            },
-            () = server.failed() => {
-                server.shut_down().await;
-                return Err(io::Error::other("a required task has ended; its name is in the log"));
-            }
-        }
-    }
-    server.shut_down().await;
-    Ok(())
+}
+
+/// The line of a token that was created. It is printed because only its hash is stored.
+fn token_line(token: &ApiToken) -> String {
+    format!("api-token {}\n", token.reveal())
 }
 
 /// Returns one line for each bound address and for a new API token, then `ready`.
@@ -317,8 +407,7 @@ fn announcement(server: &RunningRelay) -> String {
     let media = server.media.iter().map(|address| format!("media udp {address}\n"));
     let sip = server.sip.iter().map(|listening| format!("sip {listening}\n"));
     let api = server.api.addresses.iter().map(|address| format!("api http://{address}/api/v1\n"));
-    // The token is printed because only its hash is stored.
-    let token = server.api.token.iter().map(|token| format!("api-token {}\n", token.reveal()));
+    let token = server.api.token.iter().map(token_line);
     plain.chain(tls).chain(media).chain(sip).chain(api).chain(token).chain(["ready\n".to_owned()]).collect()
 }
 

@@ -1,5 +1,9 @@
 //! Startup and shutdown of the relay: binds all sockets, starts threads and tasks, then accepts connections.
 
+mod listeners;
+mod machine_config;
+mod reload;
+
 use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
 use crate::api::directory::CallDirectory;
@@ -11,19 +15,23 @@ use crate::codec::{CodecOptions, Codecs};
 use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
-use crate::media_plane::{self, MediaThread, WorkerSockets};
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::media_plane::{self, MediaThread, Totals, WorkerSockets};
 use crate::memory;
 use crate::quota::Quota;
-use crate::records::{self, RecordWriters};
+use crate::records::{self, RecordStores, RecordWriters};
+use crate::reload::{ReloadRequest, ReloadRequests};
 use crate::security_log::SecurityLog;
-use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
+use crate::signaling_plane::{self, Gauges, MediaReport, PlaneInput, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
 use crate::sip_transport::{self, Listening, SipCounters, SipTransport, Sockets, TlsReload};
 use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use axum::http::HeaderValue;
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames, Routing, Sip};
+use listeners::Listeners;
+use machine_config::{FixedParts, machine_config, own_names};
+use offhook_b2bua::config::{AcceptedLogins, Config, Sip};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::WorkerId;
 use offhook_media::identity::DtlsIdentity;
@@ -32,9 +40,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Time limit for ending the calls, closing the WebSockets and writing the call detail records.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,6 +61,9 @@ pub struct RunningRelay {
     /// The REST API, unless it is off.
     pub api: ApiListening,
     app: Arc<App>,
+    api_state: Arc<ApiState>,
+    fixed: FixedParts,
+    reload_requests: mpsc::Receiver<ReloadRequest>,
     certificate: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     sip_tls: Option<TlsReload>,
     stop: watch::Sender<bool>,
@@ -71,10 +82,7 @@ impl RunningRelay {
         let discovered = addresses::discover()?;
         descriptors::check(descriptors, media_workers(settings) * addresses::media(settings, &discovered).len())?;
         let settings = &descriptors::fitted(settings, descriptors);
-        let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
-        let plain = bind_all("[listen] plain", &plain).await?;
-        let tls = bind_all("[listen] tls", &tls).await?;
-        let api = bind_api(settings, demo).await?;
+        let Listeners { plain, tls, api } = Listeners::bind(settings, demo, &discovered).await?;
         let certificate = if tls.is_empty() { None } else { Some(https(settings, &discovered)?) };
         let certificate = certificate.map(watch::Sender::new);
         let sockets = media_sockets(settings, &discovered)?;
@@ -88,16 +96,13 @@ impl RunningRelay {
         let sip = sip_side(settings, demo, &discovered, sockets.len(), (&supervisor, &security_log), own)?;
 
         let identity = tls::dtls_identity()?;
-        let mut config = relay_config(settings, demo, &identity, &sockets);
-        let (mut sip_listening, mut sip_tls, mut sip_counters, mut side) = (Vec::new(), None, None, None);
-        if let Some(started) = sip {
-            let mut machine = started.machine;
-            machine.ports.reserved = descriptors::reserved_pairs(descriptors, machine.ports.reserved, &machine.workers);
-            config.sip = Some(Box::new(machine));
-            (sip_listening, sip_tls) = (started.listening, Some(started.reload));
-            (sip_counters, side) = (Some(started.counters), Some(started.side));
-        }
-        config.own = own_names(settings, &discovered, &[&plain, &tls], &sip_listening);
+        let fixed = fixed_parts(settings, demo, &identity, &sockets);
+        let mut config = machine_config(settings, fixed.clone());
+        let SipParts { listening: sip, reload: sip_tls, counters: sip_counters, side } = match sip {
+            Some(started) => started.configure(&mut config, descriptors),
+            None => SipParts::default(),
+        };
+        config.own = own_names(settings, &discovered, &[&plain, &tls], &sip);
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
         let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
@@ -118,59 +123,51 @@ impl RunningRelay {
         )?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 
-        let app = Arc::new(App {
+        let parts = AppParts {
             plane: to_plane.inbound,
-            next_connection: AtomicU64::new(1),
             gauges,
             media: media_totals,
             media_queues,
             records: record_stores,
-            api: Arc::default(),
             sip: sip_counters,
-            sockets: watch::Sender::new(0),
-            stopping: AtomicBool::new(false),
-            own_pages_only: demo == Demo::Loopback,
-            page: page_directory(settings),
-            page_security_policy: page_security_policy(settings)?,
-            trusted_proxies: settings.trusted_proxies.clone(),
-            proxied: Quota::new(usize::MAX, settings.connections_per_address),
             security_log: Arc::clone(&security_log),
             workers,
-            frame_size: settings.frame_size,
-            send_queue: settings.send_queue,
-        });
+        };
+        let app = Arc::new(parts.app(settings, demo)?);
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
         let serving = Serving::new(settings, routers, security_log, stop_listeners.clone());
-        let api = ApiStart { listeners: api, state_directory, directory, feed };
-        let api = start_api(api, settings, (&app, clock), stop_listeners, &supervisor)?;
+        let (reloads, reload_requests) = ReloadRequests::channel();
+        let api = ApiStart { listeners: api, state_directory, directory, feed, reloads };
+        let (api, api_state) = start_api(api, settings, (&app, clock), stop_listeners, &supervisor)?;
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
-        let sip = sip_listening;
-        Ok(Self { plain, tls, media, sip, api, app, certificate, sip_tls, stop, plane, ended_parts })
+        let running = Self {
+            plain,
+            tls,
+            media,
+            sip,
+            api,
+            app,
+            api_state,
+            fixed,
+            reload_requests,
+            certificate,
+            sip_tls,
+            stop,
+            plane,
+            ended_parts,
+        };
+        Ok(running)
     }
 
-    /// Reloads certificates and keys for new connections; existing ones continue. If a file cannot be used, nothing changes.
-    pub fn reload_certificate(&self, settings: &Settings) {
-        let renew = || {
-            let discovered = addresses::discover()?;
-            let https = self.certificate.as_ref().map(|_| https(settings, &discovered)).transpose()?;
-            let own = || self.certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
-            let sip = self.sip_tls.as_ref().map(|_| sip::tls_sides(&settings.sip, &self.sip, own)).transpose()?;
-            io::Result::Ok((https, sip))
-        };
-        match renew() {
-            Ok((https, sip)) => {
-                if let (Some(current), Some(https)) = (&self.certificate, https) {
-                    current.send_replace(https);
-                }
-                if let (Some(current), Some(sip)) = (&self.sip_tls, sip) {
-                    current.replace(sip);
-                }
-                tracing::info!("certificates reloaded");
-            }
-            Err(error) => tracing::error!(%error, "reloading the certificates failed: the previous ones stay in use"),
-        }
+    /// Refuses new calls and client sessions from now on. The receiver is notified when the last call has ended.
+    pub async fn drain(&self) -> oneshot::Receiver<()> {
+        self.app.lifecycle.enter(Phase::Draining);
+        let (drained, last_call_ended) = oneshot::channel();
+        // If the plane has ended, the receiver is notified at once.
+        let _ = self.app.plane.send(PlaneInput::Drain(drained)).await;
+        last_call_ended
     }
 
     /// Opens the files of call detail records again, after they were renamed.
@@ -178,16 +175,21 @@ impl RunningRelay {
         self.plane.records.reopen();
     }
 
-    /// Waits until a required task or thread has ended. The caller then shuts the relay down, because the relay could
-    /// accept calls that would fail. The service manager restarts it.
-    pub async fn failed(&mut self) {
-        let part = self.ended_parts.next().await;
-        tracing::error!(part, "a required task has ended: the relay shuts down");
+    /// Waits until a required task or thread has ended, or a reload is requested. In the first case the caller shuts the
+    /// relay down, because the relay could accept calls that would fail. The service manager restarts it.
+    pub async fn next_event(&mut self) -> RelayEvent {
+        tokio::select! {
+            part = self.ended_parts.next() => {
+                tracing::error!(part, "a required task has ended: the relay shuts down");
+                RelayEvent::Failed
+            }
+            Some(request) = self.reload_requests.recv() => RelayEvent::ReloadRequested(request),
+        }
     }
 
     /// Ends all calls and closes all sockets. This takes at most 5 s, even if peers do not respond.
     pub async fn shut_down(self) {
-        self.app.stopping.store(true, Ordering::Relaxed);
+        self.app.lifecycle.enter(Phase::Stopping);
         let RunningPlane { stop, ended, mut records } = self.plane;
         let _ = stop.send(());
         let closed = async {
@@ -208,6 +210,15 @@ impl RunningRelay {
     }
 }
 
+/// An event that the owner of the relay handles.
+#[derive(Debug)]
+pub enum RelayEvent {
+    /// A required task or thread has ended.
+    Failed,
+    /// The REST API requests to reload the configuration.
+    ReloadRequested(ReloadRequest),
+}
+
 /// The parts that the REST API needs to start.
 struct ApiStart {
     listeners: Vec<TcpListener>,
@@ -215,6 +226,7 @@ struct ApiStart {
     state_directory: Option<PathBuf>,
     directory: Arc<CallDirectory>,
     feed: Arc<EventFeed>,
+    reloads: ReloadRequests,
 }
 
 /// Starts the REST API on its listeners.
@@ -224,15 +236,15 @@ fn start_api(
     (app, clock): (&App, Clock),
     stop: watch::Receiver<bool>,
     supervisor: &Supervisor,
-) -> io::Result<ApiListening> {
-    let ApiStart { listeners, state_directory, directory, feed } = start;
+) -> io::Result<(ApiListening, Arc<ApiState>)> {
+    let ApiStart { listeners, state_directory, directory, feed, reloads } = start;
     // No token is stored for an API that is off.
-    let state_directory = state_directory.as_deref().filter(|_| !listeners.is_empty());
-    let (state, token) = ApiState::new(settings, app, state_directory, (clock, directory, feed))?;
+    let state_directory = state_directory.filter(|_| !listeners.is_empty());
+    let (state, token) = ApiState::new(settings, app, state_directory, (clock, directory, feed), reloads)?;
     let routers = (api::router(&state), api::overload_router());
     let serving = Serving::new(settings, routers, Arc::clone(&app.security_log), stop);
     let addresses = open(listeners, None, &serving, supervisor)?;
-    Ok(ApiListening { token: token.filter(|_| !addresses.is_empty()), addresses })
+    Ok((ApiListening { token: token.filter(|_| !addresses.is_empty()), addresses }, state))
 }
 
 /// The listeners of the REST API.
@@ -251,6 +263,65 @@ struct SipStarted {
     reload: TlsReload,
     counters: Arc<SipCounters>,
     side: SipSide,
+}
+
+/// The parts of a started SIP transport. All of them are absent if the relay does not use SIP.
+#[derive(Default)]
+struct SipParts {
+    listening: Vec<Listening>,
+    reload: Option<TlsReload>,
+    counters: Option<Arc<SipCounters>>,
+    side: Option<SipSide>,
+}
+
+impl SipStarted {
+    /// Adds SIP to the configuration of the machine.
+    fn configure(self, config: &mut Config, descriptors: u64) -> SipParts {
+        let Self { mut machine, listening, reload, counters, side } = self;
+        machine.ports.reserved = descriptors::reserved_pairs(descriptors, machine.ports.reserved, &machine.workers);
+        config.sip = Some(Box::new(machine));
+        SipParts { listening, reload: Some(reload), counters: Some(counters), side: Some(side) }
+    }
+}
+
+/// The parts of the handlers' state that are known after the other parts of the relay have been started.
+struct AppParts {
+    plane: mpsc::Sender<PlaneInput>,
+    gauges: Arc<Gauges>,
+    media: Vec<Totals>,
+    media_queues: Vec<Arc<AtomicUsize>>,
+    records: RecordStores,
+    sip: Option<Arc<SipCounters>>,
+    security_log: Arc<SecurityLog>,
+    workers: usize,
+}
+
+impl AppParts {
+    /// Creates the state of the HTTP handlers.
+    fn app(self, settings: &Settings, demo: Demo) -> io::Result<App> {
+        let Self { plane, gauges, media, media_queues, records, sip, security_log, workers } = self;
+        Ok(App {
+            plane,
+            next_connection: AtomicU64::new(1),
+            gauges,
+            media,
+            media_queues,
+            records,
+            api: Arc::default(),
+            sip,
+            sockets: watch::Sender::new(0),
+            lifecycle: Arc::new(Lifecycle::default()),
+            own_pages_only: demo == Demo::Loopback,
+            page: page_directory(settings),
+            page_security_policy: page_security_policy(settings)?,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            proxied: Quota::new(usize::MAX, settings.connections_per_address),
+            security_log,
+            workers,
+            frame_size: settings.frame_size,
+            send_queue: settings.send_queue,
+        })
+    }
 }
 
 /// Binds and starts the SIP transport, if the configuration requires SIP.
@@ -297,48 +368,6 @@ fn start_plane(plane: SignalingPlane, records: RecordWriters, supervisor: &Super
         runtime.block_on(plane.run(stopped));
     })?;
     Ok(RunningPlane { stop, ended, records })
-}
-
-async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::with_capacity(wanted.len());
-    for address in wanted {
-        let bound = bind(*address);
-        listeners.push(bound.map_err(|error| {
-            let what = format!("cannot listen on {address}: {error}; choose another address in {option}");
-            io::Error::new(error.kind(), what)
-        })?);
-    }
-    Ok(listeners)
-}
-
-/// Binds the addresses of the REST API. If the default address is in use, for example by a second relay, the API is off.
-async fn bind_api(settings: &Settings, demo: Demo) -> io::Result<Vec<TcpListener>> {
-    let wanted = addresses::api(settings, demo).map_err(io::Error::other)?;
-    if let Some(open) = wanted.iter().find(|address| !address.ip().is_loopback()) {
-        tracing::warn!(address = %open, "the REST API is served without TLS on an address that is not loopback: tokens are \
-             readable on the network unless a TLS-terminating proxy is in front");
-    }
-    match bind_all("[api] listen", &wanted).await {
-        Err(error) if settings.api.listen.is_none() => {
-            tracing::warn!(%error, "the REST API is off");
-            Ok(Vec::new())
-        }
-        bound => bound,
-    }
-}
-
-/// Binds a listener. IPv6 sockets accept IPv6 only, so that `0.0.0.0` and `[::]` can use the same port.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1_024)?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
 }
 
 fn open(
@@ -436,46 +465,11 @@ fn media_threads(
     Ok(threads)
 }
 
-/// Returns the names and addresses of this relay that are known from the configuration and the network interfaces.
-fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]], sip: &[Listening]) -> OwnNames {
-    let addresses = discovered.iter().chain(&settings.media_public_address).chain(&settings.sip.public_address);
-    let names = ["localhost".to_owned()].into_iter().chain(settings.tls_names.iter().cloned());
-    let hosts = addresses.map(IpAddr::to_string).chain(names.map(|name| name.to_ascii_lowercase())).collect();
-    let http = http.iter().flat_map(|listeners| listeners.iter()).filter_map(|listener| listener.local_addr().ok());
-    let sip = sip.iter().map(|listening| (listening.transport, listening.address));
-    OwnNames { hosts, sip: sip.collect(), http: http.collect() }
-}
-
-/// The configuration of the relay machine.
-fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> Config {
+fn fixed_parts(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> FixedParts {
     let workers =
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
-    Config {
-        node: 0,
-        admission: if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone },
-        anonymous: settings.anonymous,
-        password_checks: settings.password_checks,
-        accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
-        routing: Routing::Local,
-        call_waiting: settings.call_waiting,
-        busy_status: settings.busy_status,
-        direct_media: settings.media_direct,
-        ring_timeout: settings.ring_timeout,
-        keep_alive_for: settings.keep_alive_for,
-        ping_interval: settings.ping_interval,
-        ping_probes: settings.ping_probes,
-        connection_timeout: settings.connection_timeout,
-        max_frame: settings.frame_size,
-        message_rate: settings.message_rate,
-        message_burst: settings.message_burst,
-        max_calls_per_session: settings.max_calls_per_session,
-        max_sessions_per_login: settings.max_sessions_per_login,
-        own: OwnNames::default(),
-        codecs: settings.codecs.clone(),
-        fingerprint: identity.fingerprint(),
-        workers: workers.collect(),
-        sip: None,
-    }
+    let admission = if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone };
+    FixedParts { admission, fingerprint: identity.fingerprint(), workers: workers.collect() }
 }
 
 /// The `Content-Security-Policy` of the phone page, if there is one.

@@ -1,5 +1,5 @@
-//! UNIX signals: SIGTERM and SIGINT shut the relay down; SIGHUP reloads its certificates and reopens the files of its
-//! call detail records.
+//! UNIX signals: SIGTERM shuts the relay down when its calls have ended, SIGINT at once; SIGHUP reloads its
+//! configuration and certificates and reopens the files of its call detail records.
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -7,9 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalAction {
-    /// Shut the relay down.
+    /// Shut the relay down when its calls have ended.
+    Drain,
+    /// Shut the relay down at once.
     ShutDown,
-    /// Reload the certificates, and reopen the files of call detail records.
+    /// Reload the configuration and the certificates, and reopen the files of call detail records.
     Reload,
 }
 
@@ -38,10 +40,9 @@ impl Signals {
     /// Waits for a signal.
     pub async fn wait(&mut self) -> SignalAction {
         tokio::select! {
-            _ = self.terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-            _ = self.interrupt.recv() => tracing::info!("SIGINT: shutting down"),
-            _ = self.hang_up.recv() => return SignalAction::Reload,
+            _ = self.terminate.recv() => SignalAction::Drain,
+            _ = self.interrupt.recv() => SignalAction::ShutDown,
+            _ = self.hang_up.recv() => SignalAction::Reload,
         }
-        SignalAction::ShutDown
     }
 }

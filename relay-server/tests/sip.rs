@@ -400,10 +400,10 @@ async fn sip_certificate_is_reloaded() {
     let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Tls).unwrap().address;
     assert!(presents(relay, &first).await);
     let second = write_certificate(&directory);
-    rig.server.reload_certificate(&rig.settings);
+    rig.server.reload(&rig.settings).await.unwrap();
     assert!(presents(relay, &second).await && !presents(relay, &first).await);
     std::fs::write(directory.join("sip.pem"), "nonsense").unwrap();
-    rig.server.reload_certificate(&rig.settings);
+    rig.server.reload(&rig.settings).await.unwrap_err();
     assert!(presents(relay, &second).await, "an unusable file has no effect");
     rig.end().await;
     std::fs::remove_dir_all(&directory).unwrap();

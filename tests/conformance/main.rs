@@ -9,6 +9,7 @@ mod api_compatible;
 mod api_events;
 mod api_lists;
 mod calls;
+mod lifecycle;
 mod logins;
 mod media;
 mod metrics;

@@ -8,7 +8,7 @@ use crate::wait::{PATIENCE, until};
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -85,7 +85,8 @@ impl Relay {
     pub fn start_as(flags: &[&str], options: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.args(flags).args(["--media-port", "0"]);
-        let common = ["media.workers=2", "api.listen=127.0.0.1:0", "records.sqlite="];
+        // Calls do not delay the end of a test.
+        let common = ["media.workers=2", "api.listen=127.0.0.1:0", "records.sqlite=", "calls.drain_timeout=0s"];
         for option in common.iter().chain(options) {
             command.args(["--set", option]);
         }
@@ -236,6 +237,21 @@ impl Relay {
     pub fn assert_alive(&mut self) {
         if let Some(status) = self.child.try_wait().expect("the child's state") {
             panic!("the relay ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Panics
+    /// Panics with the relay's log if it does not end.
+    pub async fn ends(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child's state") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the relay ends:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -67,22 +67,23 @@ fn log_refusal(token: &str, source: Option<IpAddr>, reason: &'static str) {
 
 impl ApiState {
     fn identify(&self, request: &Request) -> Result<Grant, Problem> {
+        let settings = self.settings();
         let (name, grant) = match presented(request.headers()) {
-            Presented::Basic { .. } if !self.basic_authentication => {
+            Presented::Basic { .. } if !settings.basic_authentication => {
                 let detail = "HTTP Basic authentication is off: send `Authorization: Bearer <token>`, or set [api] \
                               basic_authentication";
                 return Err(self.refuse_without_token(request, detail));
             }
-            Presented::Basic { .. } if is_of_foreign_page(request, self.allowed_origin.as_ref()) => {
+            Presented::Basic { .. } if is_of_foreign_page(request, settings.allowed_origin.as_ref()) => {
                 let detail = "a page of another origin must send `Authorization: Bearer <token>`";
                 return Err(self.refuse_without_token(request, detail));
             }
             Presented::Nothing => {
                 return Err(self.refuse_without_token(request, "send `Authorization: Bearer <token>`"));
             }
-            Presented::Bearer(token) => (String::new(), self.tokens.find(&token)),
+            Presented::Bearer(token) => (String::new(), settings.tokens.find(&token)),
             Presented::Basic { user, password } => {
-                let grant = self.tokens.find(&password).filter(|grant| grant.name == user);
+                let grant = settings.tokens.find(&password).filter(|grant| grant.name == user);
                 (user, grant)
             }
         };
@@ -99,7 +100,7 @@ impl ApiState {
         self.counters.wrong_token.fetch_add(1, Ordering::Relaxed);
         let source = self.source(request);
         // A name that is not configured is arbitrary text from the network, and is not logged.
-        let name = if self.tokens.has_name(name) { name } else { "" };
+        let name = if self.settings().tokens.has_name(name) { name } else { "" };
         log_refusal(name, source, "wrong token");
         if let Some(source) = source {
             self.security_log.note(Kind::WrongToken, source);
@@ -108,8 +109,8 @@ impl ApiState {
         Problem::new(ProblemCode::WrongToken, detail).with(header::WWW_AUTHENTICATE, self.challenge())
     }
 
-    const fn challenge(&self) -> HeaderValue {
-        HeaderValue::from_static(match self.basic_authentication {
+    fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.settings().basic_authentication {
             true => "Bearer realm=\"offhook\", Basic realm=\"offhook\", charset=\"UTF-8\"",
             false => "Bearer realm=\"offhook\"",
         })

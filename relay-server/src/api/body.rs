@@ -20,7 +20,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<ApiState>) -> Result<Self, Problem> {
-        let octets = receive(request, api.body_size).await?;
+        let octets = receive(request, api.settings().body_size).await?;
         parse(if octets.is_empty() { b"{}" } else { &octets }).map(Self)
     }
 }
@@ -56,7 +56,7 @@ impl FromRequest<Arc<ApiState>> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<ApiState>) -> Result<Self, Problem> {
-        let octets = receive(request, api.body_size).await?;
+        let octets = receive(request, api.settings().body_size).await?;
         if octets.is_empty() {
             return Ok(Self::default());
         }

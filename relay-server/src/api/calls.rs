@@ -115,6 +115,7 @@ pub(super) async fn place(
     Extension(grant): Extension<Grant>,
     JsonBody(request): JsonBody<PlaceRequest>,
 ) -> Result<Response, Problem> {
+    api.accepts_calls()?;
     let PlaceRequest { session_id, call_id, callee, sdp, visible_name, anonymous } = request;
     let (Some(session), Some(call_id), Some(sdp)) = (session_id, call_id, sdp) else {
         let detail = "a call needs `sessionId`, `callId` and `sdp`, the offer of that client session's page: calls of the relay \

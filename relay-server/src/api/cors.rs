@@ -12,7 +12,8 @@ const PATHS: &str = "/rest-api/";
 
 /// Answers preflight requests, which contain no credentials, and permits the origin to read the responses.
 pub(super) async fn allow_origin(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let origin = api.allowed_origin.as_ref().filter(|_| is_compatible(&request));
+    let settings = api.settings();
+    let origin = settings.allowed_origin.as_ref().filter(|_| is_compatible(&request));
     let Some(origin) = origin else { return next.run(request).await };
     let mut response = match *request.method() {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),

@@ -23,7 +23,9 @@ mod openapi;
 mod page;
 mod problem;
 mod records;
+mod reload;
 mod sessions;
+mod settings;
 mod statistics;
 pub mod token;
 mod views;
@@ -31,9 +33,10 @@ mod views;
 use crate::clock::Clock;
 use crate::config::{ApiSettings, Settings};
 use crate::http::{App, TrustedProxies};
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::reload::ReloadRequests;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::Gauges;
-use admin_token::AdminToken;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -42,29 +45,27 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use bridge::PlaneBridge;
-use core::time::Duration;
 use directory::CallDirectory;
 use feed::EventFeed;
 use offhook_clock::Time;
 use problem::{Problem, ProblemCode};
 use serde::Serialize;
+use settings::{AccessSettings, CurrentSettings};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use token::{AcceptedTokens, ApiToken, Scope};
+use token::{ApiToken, Scope};
 use tokio::sync::watch;
 
 /// State shared by the handlers.
 #[derive(Debug)]
 pub struct ApiState {
-    tokens: AcceptedTokens,
-    basic_authentication: bool,
-    body_size: usize,
-    /// The origin of pages that may use the compatible API.
-    allowed_origin: Option<HeaderValue>,
-    request_timeout: Duration,
+    settings: CurrentSettings,
+    lifecycle: Arc<Lifecycle>,
+    /// Requests to reload the configuration.
+    reloads: ReloadRequests,
     bridge: PlaneBridge,
     directory: Arc<CallDirectory>,
     feed: Arc<EventFeed>,
@@ -104,21 +105,15 @@ impl ApiState {
     pub fn new(
         settings: &Settings,
         app: &App,
-        state_directory: Option<&Path>,
+        state_directory: Option<PathBuf>,
         (clock, directory, feed): (Clock, Arc<CallDirectory>, Arc<EventFeed>),
+        reloads: ReloadRequests,
     ) -> io::Result<(Arc<Self>, Option<ApiToken>)> {
-        let allowed_origin = Some(settings.api.allow_origin.as_str()).filter(|origin| !origin.is_empty());
-        let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
-        let ApiSettings { basic_authentication, body_size, request_timeout, tokens, .. } = settings.api.clone();
-        let mut tokens = tokens;
-        let admin = if tokens.is_empty() { Some(AdminToken::obtain(state_directory)?) } else { None };
-        tokens.extend(admin.iter().map(|admin| (admin_token::NAME.to_owned(), admin.entry())));
+        let (current, created) = CurrentSettings::new(&settings.api, state_directory)?;
         let state = Self {
-            tokens: AcceptedTokens::new(tokens),
-            basic_authentication,
-            body_size,
-            allowed_origin,
-            request_timeout,
+            settings: current,
+            lifecycle: Arc::clone(&app.lifecycle),
+            reloads,
             bridge: PlaneBridge::new(app.plane.clone()),
             directory,
             feed,
@@ -131,7 +126,31 @@ impl ApiState {
             started: Instant::now(),
             counters: Arc::clone(&app.api),
         };
-        Ok((Arc::new(state), admin.and_then(AdminToken::created)))
+        Ok((Arc::new(state), created))
+    }
+
+    /// Refuses new calls while the relay drains.
+    fn accepts_calls(&self) -> Result<(), Problem> {
+        if self.lifecycle.phase() == Phase::Running {
+            return Ok(());
+        }
+        let problem = Problem::new(ProblemCode::ShuttingDown, "the relay accepts no more calls, because it shuts down");
+        Err(problem.with(header::RETRY_AFTER, HeaderValue::from_static("10")))
+    }
+
+    fn settings(&self) -> Arc<AccessSettings> {
+        self.settings.get()
+    }
+
+    /// Prepares the settings of another configuration. The returned function puts them into effect. The admin token is
+    /// returned if it was created.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn prepare(self: &Arc<Self>, settings: &ApiSettings) -> io::Result<(impl FnOnce() + use<>, Option<ApiToken>)> {
+        let (prepared, created) = self.settings.prepare(settings)?;
+        let api = Arc::clone(self);
+        Ok((move || api.settings.replace(prepared), created))
     }
 }
 
@@ -166,7 +185,11 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/rest-api/call/inject_sound", both(compatible::inject_sound))
         .route("/rest-api/connection/terminate", both(compatible::terminate_connection))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Control), access::require));
+    let admin = Router::new()
+        .route("/api/v1/reload", post(reload::reload))
+        .route_layer(from_fn_with_state((Arc::clone(api), Scope::Admin), access::require));
     read.merge(control)
+        .merge(admin)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
@@ -200,7 +223,7 @@ async fn method_not_allowed() -> Problem {
 /// Limits the time of a request, including the time in which its body is received.
 async fn limit_time(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
     api.counters.requests.fetch_add(1, Ordering::Relaxed);
-    match tokio::time::timeout(api.request_timeout, next.run(request)).await {
+    match tokio::time::timeout(api.settings().request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             api.counters.timeouts.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! `GET /api/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers and the types of their bodies.
 
 use super::problem::{Problem, ProblemJson};
-use super::{actions, calls, events, json_response, records, sessions, statistics};
+use super::{actions, calls, events, json_response, records, reload, sessions, statistics};
 use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, ResponseBuilder};
@@ -26,6 +26,7 @@ use utoipa::{Modify, OpenApi};
         sessions::accounts,
         sessions::registrations,
         statistics::statistics,
+        reload::reload,
     ),
     components(schemas(ProblemJson)),
     modifiers(&CommonParts)
@@ -96,6 +97,6 @@ mod tests {
         let all = identifiers.len();
         identifiers.sort_by_key(Value::to_string);
         identifiers.dedup();
-        assert_eq!((all, identifiers.len()), (15, 15));
+        assert_eq!((all, identifiers.len()), (16, 16));
     }
 }

@@ -48,6 +48,8 @@ pub(super) enum ProblemCode {
     NotAlerting,
     /// The call is not established.
     NotEstablished,
+    /// The configuration cannot be used.
+    InvalidConfiguration,
     /// The relay cannot do this yet.
     NotImplemented,
     /// The relay cannot do this yet. The compatible API answers such a request with 500 instead of 501.
@@ -81,6 +83,9 @@ impl ProblemCode {
             Self::CallIdInUse => (StatusCode::CONFLICT, "callIdInUse", "Call identifier in use"),
             Self::NotAlerting => (StatusCode::CONFLICT, "notAlerting", "Participant not being alerted"),
             Self::NotEstablished => (StatusCode::CONFLICT, "notEstablished", "Call not established"),
+            Self::InvalidConfiguration => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalidConfiguration", "Invalid configuration")
+            }
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "notImplemented", "Not implemented"),
             Self::Unsupported => (StatusCode::INTERNAL_SERVER_ERROR, "unsupported", "Unsupported"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internalError", "Internal error"),

@@ -56,6 +56,7 @@ pub fn explain(settings: &Settings) -> String {
         ("media.direct", s.media_direct.to_string()),
         ("accounts", format!("{} logins", s.accounts.len())),
         ("calls.ring_timeout", seconds(s.ring_timeout)),
+        ("calls.drain_timeout", seconds(s.drain_timeout)),
         ("calls.call_waiting", call_waiting.to_owned()),
         ("calls.busy_status", busy_status.to_owned()),
         ("calls.codecs", some(&s.codecs, "all, in the caller's order")),

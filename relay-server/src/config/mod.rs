@@ -4,6 +4,7 @@ mod accounts;
 mod api;
 mod effective;
 mod file;
+pub mod live;
 mod options;
 mod records;
 mod sip;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub accounts: BTreeMap<String, String>,
     /// Time after which a ringing call ends.
     pub ring_timeout: Duration,
+    /// Time for which calls continue after SIGTERM.
+    pub drain_timeout: Duration,
     /// Handling of a second call.
     pub call_waiting: CallWaiting,
     /// Status that the caller of a busy user receives.
@@ -144,6 +147,7 @@ impl Default for Settings {
             media_connect_timeout: Duration::from_secs(15),
             accounts: BTreeMap::new(),
             ring_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(20),
             call_waiting: CallWaiting::Rings,
             busy_status: BusyStatus::Failed,
             codecs: Vec::new(),

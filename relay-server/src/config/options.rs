@@ -66,6 +66,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("media", "connect_timeout", set!(media_connect_timeout = given => given.some_duration()?)),
     option("media", "direct", set!(media_direct = given => given.choice(&[("true", true), ("false", false)])?)),
     option("calls", "ring_timeout", set!(ring_timeout = given => given.some_duration()?)),
+    option("calls", "drain_timeout", set!(drain_timeout = given => given.duration()?)),
     option("calls", "call_waiting", set!(call_waiting = given => call_waiting(given)?)),
     option("calls", "busy_status", set!(busy_status = given => busy_status(given)?)),
     option("calls", "codecs", set!(codecs = given => codecs(given)?)),

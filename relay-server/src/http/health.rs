@@ -1,8 +1,9 @@
-//! `GET /healthz`: the state of the relay and, with `?verbose`, every counter. `GET /metrics`: all metrics for Prometheus.
+//! `GET /healthz`: the state of the relay and, with `?verbose`, every counter. `GET /readyz`: whether it accepts calls. `GET /metrics`: all metrics for Prometheus.
 
 use super::App;
 use super::client_address::Peer;
 use super::router::is_own_host;
+use crate::lifecycle::Phase;
 use crate::media_plane::{ThreadCounters, Totals};
 use crate::metrics::{self, Format, MetricSources, dropped_by_reason};
 use crate::signaling_plane::STUCK_AFTER;
@@ -24,7 +25,7 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
         return refuse_foreign("/healthz?verbose");
     }
     let age = app.gauges.age().unwrap_or_default();
-    let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
+    let (code, status) = health(app.lifecycle.phase(), age);
     let counts = *app.gauges.counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut body = json!({
         "status": status,
@@ -45,6 +46,12 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()
+}
+
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let (code, status) = readiness(app.lifecycle.phase(), app.gauges.age().unwrap_or_default());
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, json!({ "status": status }).to_string()).into_response()
 }
 
 pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -83,11 +90,21 @@ fn is_local(request: &Request) -> bool {
 const FORWARDING: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
 /// Returns the status of the health check. `age` is the time since the signaling plane's last turn.
-fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {
-    match (is_stopping, age > STUCK_AFTER) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
-        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
-        (false, false) => (StatusCode::OK, "ok"),
+fn health(phase: Phase, age: Duration) -> (StatusCode, &'static str) {
+    match (phase, age > STUCK_AFTER) {
+        (Phase::Stopping, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        (Phase::Running | Phase::Draining, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
+        // A relay that drains is healthy: it must not be restarted while its calls continue.
+        (Phase::Draining, false) => (StatusCode::OK, "draining"),
+        (Phase::Running, false) => (StatusCode::OK, "ok"),
+    }
+}
+
+/// Returns the status of the readiness check: whether a load balancer may send new clients and calls.
+fn readiness(phase: Phase, age: Duration) -> (StatusCode, &'static str) {
+    match (phase, health(phase, age)) {
+        (Phase::Draining, (StatusCode::OK, status)) => (StatusCode::SERVICE_UNAVAILABLE, status),
+        (_, health) => health,
     }
 }
 
@@ -148,13 +165,24 @@ fn camel_case(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, STUCK_AFTER, StatusCode, health};
+    use super::{Duration, Phase, STUCK_AFTER, StatusCode, health, readiness};
 
     #[test]
     fn blocked_plane_fails_the_health_check() {
-        assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
+        let usual = Duration::from_millis(500);
+        assert_eq!(health(Phase::Running, usual), (StatusCode::OK, "ok"));
         let stuck = STUCK_AFTER + Duration::from_millis(1);
-        assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
-        assert_eq!(health(true, Duration::ZERO), (StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
+        assert_eq!(health(Phase::Running, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
+        assert_eq!(health(Phase::Stopping, Duration::ZERO), (StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
+    }
+
+    #[test]
+    fn draining_relay_is_healthy_but_not_ready() {
+        let usual = Duration::from_millis(500);
+        assert_eq!(health(Phase::Draining, usual), (StatusCode::OK, "draining"));
+        assert_eq!(readiness(Phase::Draining, usual), (StatusCode::SERVICE_UNAVAILABLE, "draining"));
+        assert_eq!(readiness(Phase::Running, usual), (StatusCode::OK, "ok"));
+        let stuck = STUCK_AFTER + Duration::from_millis(1);
+        assert_eq!(readiness(Phase::Draining, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
-use super::health::{healthz, metrics};
+use super::health::{healthz, metrics, readyz};
 use crate::api::ApiCounters;
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::records::RecordStores;
@@ -25,7 +26,7 @@ use offhook_limits::offense::Kind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, watch};
 use tower_http::services::ServeDir;
 use tower_service::Service;
@@ -54,8 +55,8 @@ pub struct App {
     pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.
     pub sockets: watch::Sender<usize>,
-    /// Set when the relay shuts down.
-    pub stopping: AtomicBool,
+    /// The phase between start and end.
+    pub lifecycle: Arc<Lifecycle>,
     /// Accept WebSockets only from pages of this machine: without passwords, any web site could log in through a visitor's browser.
     pub own_pages_only: bool,
     /// The built phone page, if there is one.
@@ -89,7 +90,7 @@ pub fn overload_router(app: Arc<App>) -> Router {
 
 /// The routes that are also served on connections beyond the limits.
 fn observed() -> Router<Arc<App>> {
-    Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
 }
 
 async fn anything(
@@ -110,8 +111,10 @@ async fn anything(
 }
 
 fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Response {
-    if app.stopping.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down\n").into_response();
+    // No session can be resumed in the middle of a call, so that calls do not need a new WebSocket while the relay drains.
+    if app.lifecycle.phase() != Phase::Running {
+        let retry = [(header::RETRY_AFTER, "10")];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, "the relay is shutting down\n").into_response();
     }
     if app.own_pages_only && !is_own_page(request.headers()) {
         let why = "with --demo, the Origin header must be localhost or a loopback address: open the page from localhost, \

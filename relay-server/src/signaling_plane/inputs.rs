@@ -5,6 +5,7 @@ use super::{Client, MediaReport, PlaneInput, SignalingPlane};
 use crate::sip_transport::Report;
 use offhook_b2bua::io::Input;
 use offhook_media::command::Event;
+use std::sync::Arc;
 
 impl SignalingPlane {
     pub(super) fn take(&mut self, arrived: Arrived) {
@@ -34,6 +35,14 @@ impl SignalingPlane {
                 Some(input) => input,
                 None => return,
             },
+            PlaneInput::Configure(config, accounts) => {
+                self.accounts = Arc::new(accounts);
+                Input::Configure(config)
+            }
+            PlaneInput::Drain(drained) => {
+                self.drained.push(drained);
+                Input::Drain
+            }
             #[cfg(test)]
             PlaneInput::Stall(duration) => return std::thread::sleep(duration),
             #[cfg(test)]
@@ -60,6 +69,8 @@ impl SignalingPlane {
                     | Input::Command { .. }
                     | Input::Media(_)
                     | Input::Sip(_)
+                    | Input::Configure(_)
+                    | Input::Drain
                     | Input::Shutdown => {}
                 }
                 input

@@ -25,6 +25,7 @@ use crate::records::RecordSender;
 use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::Intake;
+use offhook_b2bua::config::Config;
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::Event;
@@ -33,8 +34,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::{Notify, oneshot};
 
 /// Capacity of each channel, in inputs.
 const QUEUE: usize = 1_024;
@@ -69,6 +70,10 @@ pub enum PlaneInput {
     Input(Input),
     /// A request of the REST API.
     Request(PlaneRequest),
+    /// Adopt another configuration, and other accounts.
+    Configure(Box<Config>, Accounts),
+    /// Refuse new calls, and report when the last one has ended.
+    Drain(oneshot::Sender<()>),
     /// Blocks the plane for the given time.
     #[cfg(test)]
     Stall(Duration),
@@ -120,6 +125,8 @@ pub struct SignalingPlane {
     intake: Intake,
     /// For the results of password checks and DNS queries.
     answers: mpsc::Sender<PlaneInput>,
+    /// Notified when no call exists any more.
+    drained: Vec<oneshot::Sender<()>>,
     /// A media worker has ended or the machine has panicked: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
@@ -182,6 +189,7 @@ impl SignalingPlane {
             queues: BTreeMap::new(),
             intake: Intake::new(inbound, media),
             answers: to_plane.inbound,
+            drained: Vec::new(),
             broken: false,
             sip: None,
             records: RecordSender::default(),
@@ -211,9 +219,15 @@ impl SignalingPlane {
         Self { api: ApiSide::new(directory, feed), ..self }
     }
 
-    fn count(&self) {
+    fn count(&mut self) {
         self.gauges.connections.store(self.queues.len(), Ordering::Relaxed);
-        self.gauges.publish(self.relay.counts(), self.relay.counters());
+        let counts = self.relay.counts();
+        self.gauges.publish(counts, self.relay.counters());
+        if counts.calls == 0 {
+            self.drained.drain(..).for_each(|drained| {
+                let _ = drained.send(());
+            });
+        }
     }
 }
 
