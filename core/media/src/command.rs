@@ -10,15 +10,21 @@
 //! (ICE-lite, DTLS-SRTP, all media sections bundled on the worker's port) or RTP (a port pair per media section, plain or
 //! with SDES keys). The description of a browser is set once and never replaced ([`WebRtcEndpoint`]).
 
+mod audio;
 mod report;
 mod rtp;
 mod transport;
 
+pub use audio::{
+    AudioSourceId, MuteDirection, PlaybackEnd, PlaybackFailure, PlaybackId, PlaybackMode, PlaybackSource, RecordedLeg,
+    RecordingChannel, RecordingEnd, RecordingId, Repeat,
+};
 pub use report::{LegReport, PeerReception, ReportStage, StreamStatistics};
 pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RemoteSection, RtcpPath, SdesKeys};
 pub use transport::{LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, WebRtcEndpoint};
 
 use crate::ports::PortPair;
+use core::time::Duration;
 use offhook_sdp::codec::Payload;
 use offhook_sdp::webrtc::{IceCredentials, Section};
 use serde::{Deserialize, Serialize};
@@ -116,8 +122,77 @@ pub enum Command {
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. Only its final report follows
-    /// ([`Event::LegReports`]).
+    /// Plays audio to the leg's peer, whether or not the leg is bridged. It is encoded with the first codec of the
+    /// peer's description that the relay can encode. While the leg is not connected or its peer does not receive, the
+    /// playback waits. A playback that the leg has already is stopped first. The end is reported by
+    /// [`Event::PlaybackEnded`], except if the leg is closed.
+    Play {
+        /// The leg whose peer receives the audio.
+        leg: LegKey,
+        /// The new playback.
+        playback: PlaybackId,
+        /// The audio.
+        source: PlaybackSource,
+        /// Whether the audio starts again when it has ended.
+        repeat: Repeat,
+        /// The treatment of audio from the bridged leg.
+        mode: PlaybackMode,
+    },
+    /// Stops a playback. Has no effect if it has ended already.
+    StopPlayback {
+        /// The leg.
+        leg: LegKey,
+        /// The playback.
+        playback: PlaybackId,
+    },
+    /// Stops forwarding audio of the leg in one direction; video is not affected. The receiver detects no loss: sequence
+    /// numbers continue without a gap, and timestamps with the time that has passed.
+    Mute {
+        /// The leg.
+        leg: LegKey,
+        /// The direction.
+        direction: MuteDirection,
+    },
+    /// Reverses [`Command::Mute`].
+    Unmute {
+        /// The leg.
+        leg: LegKey,
+        /// The direction.
+        direction: MuteDirection,
+    },
+    /// Records the audio that the leg's peer sends, on one channel of a recording. A stereo recording needs this command
+    /// for each of the two legs, which may belong to different workers; a leg that takes the place of another one
+    /// continues its channel. The leg is recorded during hold, bridged or not, and with every codec that the relay can
+    /// decode. The end is reported by [`Event::RecordingEnded`] for each leg.
+    Record {
+        /// The leg.
+        leg: LegKey,
+        /// The recording and the channel.
+        to: RecordedLeg,
+    },
+    /// Records silence in place of the leg's audio from now on. Positions in the recording still correspond to the time.
+    PauseRecording {
+        /// The leg.
+        leg: LegKey,
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Reverses [`Command::PauseRecording`].
+    ResumeRecording {
+        /// The leg.
+        leg: LegKey,
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Ends the leg's part of a recording.
+    StopRecording {
+        /// The leg.
+        leg: LegKey,
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. Only the ends of its recordings
+    /// ([`Event::RecordingEnded`]) and its final report ([`Event::LegReports`]) follow.
     Close {
         /// The leg.
         leg: LegKey,
@@ -137,6 +212,14 @@ impl Command {
             | Self::BridgeAcross { leg, .. }
             | Self::Unbridge { leg }
             | Self::SendDtmf { leg, .. }
+            | Self::Play { leg, .. }
+            | Self::StopPlayback { leg, .. }
+            | Self::Mute { leg, .. }
+            | Self::Unmute { leg, .. }
+            | Self::Record { leg, .. }
+            | Self::PauseRecording { leg, .. }
+            | Self::ResumeRecording { leg, .. }
+            | Self::StopRecording { leg, .. }
             | Self::Close { leg } => Some(*leg),
             Self::ReservePorts { .. } => None,
         }
@@ -218,6 +301,29 @@ pub enum Event {
     KeyFrameWanted {
         /// The leg.
         leg: LegKey,
+    },
+    /// A playback has ended.
+    PlaybackEnded {
+        /// The leg.
+        leg: LegKey,
+        /// The playback.
+        playback: PlaybackId,
+        /// The reason.
+        end: PlaybackEnd,
+    },
+    /// The recording of a leg has ended. The recording itself ends when this is reported for all its legs.
+    RecordingEnded {
+        /// The leg.
+        leg: LegKey,
+        /// The recording.
+        recording: RecordingId,
+        /// The reason.
+        end: RecordingEnd,
+        /// The time for which the leg was recorded, including pauses.
+        duration: Duration,
+        /// The duration of audio that was received but not written, because the shell did not accept it in time. The
+        /// recording has silence in its place.
+        lost: Duration,
     },
 }
 

@@ -58,6 +58,8 @@ pub struct Dropped {
     /// RTP that the negotiated directions, or the formats of the receiving leg, do not allow. Also RTP that was
     /// received while the relay sent a DTMF digit in its place.
     pub not_negotiated: u64,
+    /// Audio that was not forwarded because the leg is muted or playback replaces it.
+    pub replaced: u64,
     /// DTMF digits that exceeded the rate limit and were not reported; their packets were forwarded.
     pub excess_digits: u64,
     /// Commands that were not executed: for an unknown leg, repeated, or not allowed for the leg.

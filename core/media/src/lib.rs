@@ -2,6 +2,7 @@
 //! legs.
 #![forbid(unsafe_code)]
 
+pub mod audio;
 pub mod command;
 pub mod counters;
 pub mod crossing;

@@ -223,7 +223,7 @@ const fn media_counters(counters: &Counters) -> [DescribedCounter; 8] {
 }
 
 /// Returns the numbers of dropped packets by reason.
-pub(crate) const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'static str, u64); 18] {
+pub(crate) const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'static str, u64); 19] {
     let Dropped {
         unknown_protocol,
         unknown_address,
@@ -240,6 +240,7 @@ pub(crate) const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'
         unknown_stream,
         not_bridged,
         not_negotiated,
+        replaced,
         excess_digits,
         bad_command,
     } = dropped;
@@ -259,6 +260,7 @@ pub(crate) const fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> [(&'
         ("unknown_stream", unknown_stream),
         ("not_bridged", not_bridged),
         ("not_negotiated", not_negotiated),
+        ("replaced", replaced),
         ("excess_digits", excess_digits),
         ("bad_command", bad_command),
         ("queue_full", queue_full),

@@ -345,7 +345,8 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            Event::LegConnected { .. } => return,
+            // No call plays or records audio.
+            Event::LegConnected { .. } | Event::PlaybackEnded { .. } | Event::RecordingEnded { .. } => return,
             Event::LegReports(ref reports) => return self.leg_reports(reports, now),
             Event::PortsReserved { ref ready, ref in_use } => return self.ports_reserved(ready, in_use, now),
             Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),

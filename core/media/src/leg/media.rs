@@ -57,6 +57,8 @@ pub(crate) struct Accepted {
     pub(crate) rate: u32,
     /// The digit of a telephone-event that begins with this packet.
     pub(crate) digit: Option<char>,
+    /// Whether it is audio of a leg that is muted.
+    pub(crate) is_muted: bool,
     /// Whether the leg has a new deadline because of this packet.
     pub(crate) has_new_deadline: bool,
 }
@@ -91,6 +93,7 @@ impl Leg {
             io.counters.dropped.unknown_stream += 1;
             return None;
         };
+        let is_muted = self.muting.sent && !negotiated.is_video();
         let source = self.sources.find_or_insert(id, || Source::new(stream, now));
         let is_first = source.reception.is_none();
         let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
@@ -101,7 +104,7 @@ impl Leg {
         let payload = packet::payload(packet, &header);
         reception.count(header.sequence, payload.map_or(0, <[u8]>::len), timing, now);
         let mut accepted =
-            Accepted { stream, id, header, length, rate: format.rate, digit: None, has_new_deadline: false };
+            Accepted { stream, id, header, length, rate: format.rate, digit: None, is_muted, has_new_deadline: false };
         if format.encoding == Encoding::TelephoneEvent {
             if let Some(payload) = payload
                 && let Some(digit) = digit_of(payload)
@@ -123,6 +126,9 @@ impl Leg {
         } else if is_first && negotiated.is_video() && (self.partner.is_some() || !negotiated.sinks.is_empty()) {
             source.key_frames.begin(now);
             accepted.has_new_deadline = true;
+        }
+        if !self.recorders.is_empty() {
+            self.record(&accepted, packet, now);
         }
         Some(accepted)
     }
@@ -186,6 +192,10 @@ impl Leg {
         io: &mut Io,
         now: Time,
     ) {
+        let is_plain = !accepted.is_muted && !self.muting.received && self.playback.is_none();
+        if !is_plain && self.withholds((from, index), accepted, packet, io, now) {
+            return;
+        }
         let stream = self.streams.get_mut(index).filter(|stream| stream.is_sink_of(from, accepted.stream));
         let Some(stream) = stream else {
             io.counters.dropped.not_negotiated += 1;
@@ -336,7 +346,7 @@ fn write_with_elements(header: &mut Header, route: &Route, incoming: &Header, pa
     header.write(elements.get(..count).unwrap_or(&[]), out);
 }
 
-fn count_sent(stream: &mut MediaStream, octets: usize) {
+pub(super) fn count_sent(stream: &mut MediaStream, octets: usize) {
     stream.packets += 1;
     stream.octets += octets as u64;
 }

@@ -22,7 +22,10 @@ mod cache;
 mod control;
 mod graph;
 mod media;
+mod muting;
+mod playback;
 mod quality;
+mod recording;
 mod report;
 mod rtp;
 mod saved;
@@ -33,6 +36,8 @@ mod webrtc;
 
 pub(crate) use control::{Recipient, Relayed};
 pub(crate) use media::{Accepted, Arrival};
+pub(crate) use playback::Playback;
+pub(crate) use recording::Recorder;
 pub(crate) use saved::{SavedLeg, SavedPartner};
 
 use crate::command::{BridgeId, Event, LegKey, LocalTransport, RemoteTransport, Silence, Stream, TransportFailure};
@@ -45,6 +50,7 @@ use crate::socket::{Local, SectionPorts};
 use crate::transport::dtls::DtlsSettings;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
+use muting::Muting;
 use offhook_clock::{Time, earliest};
 use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
@@ -122,6 +128,11 @@ pub(crate) struct Leg {
     pub(crate) streams: Vec<MediaStream>,
     sources: Sources,
     digit_limit: DigitLimit,
+    muting: Muting,
+    /// Not saved: its source belongs to the process.
+    playback: Option<Box<Playback>>,
+    /// Not saved: their sinks belong to the process.
+    recorders: Vec<Recorder>,
     /// The leg it is bridged with.
     pub(crate) partner: Option<Partner>,
     /// The last bridge across workers that it was part of.
@@ -146,6 +157,9 @@ impl Leg {
             streams: Vec::new(),
             sources: Sources::default(),
             digit_limit: DigitLimit::default(),
+            muting: Muting::default(),
+            playback: None,
+            recorders: Vec::new(),
             partner: None,
             last_bridge: None,
             has_just_connected: false,
@@ -224,6 +238,7 @@ impl Leg {
         self.silence = silence;
         self.add_announced_sources(&streams, now);
         self.update_streams(streams, rng);
+        self.describe_recorded();
         self.last_received = now;
         self.has_just_connected = self.transport.is_connected();
         if self.has_just_connected {
@@ -335,20 +350,23 @@ impl Leg {
             self.ended = Some(Ended::Dead);
             return;
         }
+        self.handle_recording_timeouts(io, now);
         if self.transport.is_connected() {
             self.play_digits(io, now);
+            self.play_audio(io, now);
             self.send_due_control(io, rng, now);
         }
     }
 
     /// The next deadline.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        let of_transport = self.transport.poll_timeout();
+        let of_transport = earliest(self.transport.poll_timeout(), self.recording_due());
         if !self.transport.is_connected() {
             return of_transport;
         }
         let sources = self.sources.iter().filter_map(|(_, source)| source.key_frames.poll_timeout()).min();
         let digits = self.streams.iter().filter_map(|stream| stream.player.poll_timeout()).min();
+        let digits = earliest(digits, self.playback_due());
         earliest(earliest(of_transport, self.dead_at()), earliest(self.report_at, earliest(sources, digits)))
     }
 }

@@ -1,6 +1,7 @@
 //! Saving a leg and restoring it in another process. The saved leg names its partner; the worker restores the bridge (see
 //! [`SavedWorker`](crate::worker::SavedWorker)).
 
+use super::muting::Muting;
 use super::rtp::RtpTransport;
 use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
@@ -167,6 +168,7 @@ pub(crate) struct SavedLeg {
     streams: Vec<MediaStream>,
     sources: BTreeMap<SourceId, Source>,
     digit_limit: DigitLimit,
+    muting: Muting,
     partner: Option<SavedPartner>,
     last_received: Time,
     report_at: Option<Time>,
@@ -201,6 +203,7 @@ impl Leg {
             streams: self.streams,
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
+            muting: self.muting,
             partner: self.partner.as_ref().map(SavedPartner::new),
             last_received: self.last_received,
             report_at: self.report_at,
@@ -227,6 +230,9 @@ impl Leg {
             streams: saved.streams.into_iter().map(MediaStream::restored).collect(),
             sources: Sources::from_map(saved.sources),
             digit_limit: saved.digit_limit,
+            muting: saved.muting,
+            playback: None,
+            recorders: Vec::new(),
             partner: None,
             last_bridge: None,
             has_just_connected: false,

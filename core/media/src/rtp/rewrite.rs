@@ -245,6 +245,12 @@ impl Rewriter {
         self.newest
     }
 
+    /// Reserves the time until `at` for generated packets: the next packet of a source has at least this timestamp.
+    pub fn reserve(&mut self, timestamp: u32, at: Time) {
+        self.mapping = None;
+        (self.timestamp, self.sent_at) = (timestamp, Some(at));
+    }
+
     /// Ends the mapping of the current source. The next packet starts a new one.
     pub fn detach(&mut self) {
         self.mapping = None;

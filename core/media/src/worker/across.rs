@@ -33,6 +33,7 @@ impl Leg {
         let (from, incoming) = (across.address.leg, across.incoming.clone());
         let routes = routes(from, &incoming, &self.outgoing(), stages);
         self.set_routes(routes);
+        self.describe_mixed(&incoming);
         self.add_sinks_across();
     }
 }

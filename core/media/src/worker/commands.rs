@@ -26,6 +26,16 @@ impl Worker {
             Command::SendDtmf { leg, digits } => {
                 self.legs.get_mut(leg).map(|leg| leg.queue_digits(&digits)).is_some() && self.settle(leg, now)
             }
+            Command::Play { leg, playback, source, repeat, mode } => {
+                self.play(leg, playback, source, (repeat, mode), now)
+            }
+            Command::StopPlayback { leg, playback } => self.stop_playback(leg, playback),
+            Command::Mute { leg, direction } => self.mute(leg, direction, true, now),
+            Command::Unmute { leg, direction } => self.mute(leg, direction, false, now),
+            Command::Record { leg, to } => self.record(leg, to, now),
+            Command::PauseRecording { leg, recording } => self.pause_recording(leg, recording, true, now),
+            Command::ResumeRecording { leg, recording } => self.pause_recording(leg, recording, false, now),
+            Command::StopRecording { leg, recording } => self.stop_recording(leg, recording, now),
             Command::Close { leg } => self.close(leg, now),
         };
         if !is_executed {
@@ -92,6 +102,7 @@ impl Worker {
         self.unbridge(key);
         self.disconnect(key);
         let Some((index, mut leg)) = self.legs.remove(key) else { return false };
+        leg.end_recordings(&mut self.io, now);
         leg.close(&mut self.io, now);
         self.io.event(Event::LegReports(vec![leg.report(ReportStage::Final)]));
         self.unbind(&leg.ports());

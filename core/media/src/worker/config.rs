@@ -1,5 +1,6 @@
 //! Configuration of a media worker.
 
+use crate::audio::{AudioFactory, NoLoadedAudio};
 use crate::command::WorkerId;
 use crate::graph::StageFactory;
 use crate::graph::codec::CodecFactory;
@@ -44,6 +45,8 @@ pub struct WorkerConfig {
     pub stages: Arc<dyn StageFactory>,
     /// Makes decoders and encoders.
     pub codecs: Arc<dyn CodecFactory>,
+    /// Makes the sources of playbacks and the sinks of recordings.
+    pub audio: Arc<dyn AudioFactory>,
     /// Rules for following a SIP peer to an address that it did not describe.
     pub latch: LatchRules,
     /// The interval of interim reports of each connected leg ([`Event::LegReports`](crate::command::Event::LegReports)).
@@ -65,6 +68,7 @@ impl WorkerConfig {
             dtls_versions: DtlsVersions::default(),
             stages: Arc::new(LawConversions),
             codecs: Arc::new(G711Codecs),
+            audio: Arc::new(NoLoadedAudio),
             latch: LatchRules::default(),
             report_interval: Duration::from_secs(5),
         }

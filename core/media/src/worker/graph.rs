@@ -31,6 +31,7 @@ impl Worker {
         let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
         let Some((at, sink)) = self.legs.index_of(to).and_then(|at| Some((at, self.legs.at(at)?))) else { return };
         set_routes(sink, routes(from, &incoming, &sink.outgoing(), &*self.config.stages));
+        sink.describe_mixed(&incoming);
         let sinks = sink.own_sinks(from, |stream| Sink::Local { leg: to, at, stream });
         if let Some(source) = self.legs.get_mut(from) {
             source.add_sinks(sinks);

@@ -8,6 +8,7 @@
 //! ```
 
 mod across;
+mod audio;
 mod commands;
 mod config;
 mod graph;
@@ -282,6 +283,7 @@ impl Worker {
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
         leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
+        leg.adjust_playback(&self.config.codecs, &mut self.io, now);
         if let Some(ended) = leg.ended {
             self.close(key, now);
             self.io.event(match ended {

@@ -1,11 +1,15 @@
 mod across;
+mod audio;
 mod browser;
 mod g711;
 mod graph;
+mod muting;
 mod payload_types;
 mod peer;
 mod phone;
+mod playback;
 mod quality;
+mod recording;
 mod rtp;
 mod rtp_control;
 mod rtp_table;
@@ -100,6 +104,7 @@ struct Scene {
     /// Events other than reports.
     events: Vec<Event>,
     reports: Vec<LegReport>,
+    recorded: audio::Recorded,
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -121,7 +126,8 @@ impl Scene {
         let identity = identity();
         let relay = identity.fingerprint();
         let rtp_timeout = Some(Duration::from_secs(30));
-        let config = WorkerConfig { dtls_versions, rtp_timeout, ..WorkerConfig::new(identity, instant) };
+        let (audio, recorded) = audio::test_audio();
+        let config = WorkerConfig { dtls_versions, rtp_timeout, audio, ..WorkerConfig::new(identity, instant) };
         let worker = Worker::new(config, [7; 32], now);
         let server = address("192.0.2.1:5000");
         let browser = |address, name| {
@@ -139,6 +145,7 @@ impl Scene {
             sockets: BTreeMap::new(),
             events: Vec::new(),
             reports: Vec::new(),
+            recorded,
         };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
             scene.worker.handle_command(

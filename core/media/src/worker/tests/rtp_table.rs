@@ -1,11 +1,12 @@
 //! The result of every input in every phase of a SIP leg, compared with `rtp_table.txt`.
 
+use super::audio::TAPE;
 use super::phone::{
     OTHER, PHONE, PhoneStream, connect, contexts, keys, local, nat, remote, rtcp_of, rtp_packet, stream, telephone,
 };
-use super::table::{done, pass};
+use super::table::{done, pass, play, record};
 use super::{ALICE, Scene, address, credentials};
-use crate::command::{Command, LocalTransport, Silence};
+use crate::command::{Command, LocalTransport, MuteDirection, Silence};
 use crate::rtcp::write;
 use crate::rtp::packet::Header;
 use crate::transport::srtp::Profile;
@@ -124,6 +125,27 @@ fn commands() -> Vec<(&'static str, Happens)> {
         ("Bridge", |s| ordered(s, Command::Bridge { a: PHONE, b: OTHER })),
         ("Bridge with a browser", |s| ordered(s, Command::Bridge { a: ALICE, b: PHONE })),
         ("Unbridge", |s| ordered(s, Command::Unbridge { leg: PHONE })),
+        ("Play", |s| {
+            ordered(s, play(PHONE));
+            pass(s, Duration::from_millis(10));
+        }),
+        ("Play to the end", |s| {
+            ordered(s, play(PHONE));
+            pass(s, Duration::from_secs(1));
+        }),
+        ("Mute, RTP", |s| {
+            ordered(s, Command::Mute { leg: PHONE, direction: MuteDirection::Sent });
+            sends(s, remote(PHONE, 0).rtp, 0, 1);
+        }),
+        ("Record", |s| ordered(s, record(s, PHONE, TAPE))),
+        ("Record, StopRecording", |s| {
+            ordered(s, record(s, PHONE, TAPE));
+            ordered(s, Command::StopRecording { leg: PHONE, recording: TAPE });
+        }),
+        ("Record, Close", |s| {
+            ordered(s, record(s, PHONE, TAPE));
+            ordered(s, Command::Close { leg: PHONE });
+        }),
         ("RequestKeyFrame", |s| ordered(s, Command::RequestKeyFrame { leg: PHONE })),
         ("SendDtmf", |s| {
             ordered(s, Command::SendDtmf { leg: PHONE, digits: "5".to_owned() });

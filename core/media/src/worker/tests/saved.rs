@@ -11,6 +11,7 @@ use crate::worker::{Worker, WorkerConfig};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use core::time::Duration;
+use std::sync::Arc;
 
 fn key() -> SealingKey {
     SealingKey::new([42; 32])
@@ -21,8 +22,13 @@ impl Scene {
     pub(super) fn move_on(&mut self, away: Duration) {
         self.exchange();
         // The new process has another certificate, which the saved one must replace.
-        let rtp_timeout = self.worker.config.rtp_timeout;
-        let own = |identity| WorkerConfig { rtp_timeout, ..WorkerConfig::new(identity, clock_base()) };
+        let (rtp_timeout, audio) = (self.worker.config.rtp_timeout, &self.worker.config.audio);
+        let audio = Arc::clone(audio);
+        let own = |identity| WorkerConfig {
+            rtp_timeout,
+            audio: Arc::clone(&audio),
+            ..WorkerConfig::new(identity, clock_base())
+        };
         let spare = Worker::new(own(identity()), [1; 32], self.now);
         let saved = core::mem::replace(&mut self.worker, spare).save(&key());
         let text = serde_json::to_string(&saved).unwrap();

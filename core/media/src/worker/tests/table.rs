@@ -1,7 +1,11 @@
 //! The result of every input in every phase of a WebRTC leg, compared with `table.txt`.
 
+use super::audio::TAPE;
 use super::{ALICE, BOB, Scene, credentials};
-use crate::command::{Command, Event, LegKey, LocalTransport};
+use crate::command::{
+    Command, Event, LegKey, LocalTransport, MuteDirection, PlaybackId, PlaybackMode, PlaybackSource, RecordedLeg,
+    RecordingChannel, RecordingId, Repeat,
+};
 use crate::counters::Dropped;
 use crate::rtcp::write;
 use crate::socket::Local;
@@ -113,6 +117,34 @@ fn inputs() -> Vec<(&'static str, Happens)> {
             ordered(s, Command::SendDtmf { leg: ALICE, digits: "5".to_owned() });
             pass(s, Duration::ZERO);
         }),
+        ("Play", |s| {
+            ordered(s, play(ALICE));
+            pass(s, Duration::from_millis(10));
+        }),
+        ("Play to the end", |s| {
+            ordered(s, play(ALICE));
+            pass(s, Duration::from_secs(1));
+        }),
+        ("Play, StopPlayback", |s| {
+            ordered(s, play(ALICE));
+            ordered(s, Command::StopPlayback { leg: ALICE, playback: PlaybackId(1) });
+        }),
+        ("Mute, RTP", |s| {
+            ordered(s, Command::Mute { leg: ALICE, direction: MuteDirection::Sent });
+            let packet = rtp(s);
+            arrives(s, packet);
+        }),
+        ("Record", |s| ordered(s, record(s, ALICE, TAPE))),
+        ("Record unknown", |s| ordered(s, record(s, ALICE, RecordingId(9)))),
+        ("Record, StopRecording", |s| {
+            ordered(s, record(s, ALICE, TAPE));
+            ordered(s, Command::StopRecording { leg: ALICE, recording: TAPE });
+        }),
+        ("Record, Close", |s| {
+            ordered(s, record(s, ALICE, TAPE));
+            ordered(s, Command::Close { leg: ALICE });
+        }),
+        ("PauseRecording", |s| ordered(s, Command::PauseRecording { leg: ALICE, recording: TAPE })),
         ("Close", |s| ordered(s, Command::Close { leg: ALICE })),
         ("check", |s| {
             let check = stun(s, None, false);
@@ -156,6 +188,18 @@ fn inputs() -> Vec<(&'static str, Happens)> {
     ]
 }
 
+/// Plays a tone of 100 ms.
+pub(super) fn play(leg: LegKey) -> Command {
+    let source = PlaybackSource::Tone { frequency: 440, duration: Duration::from_millis(100) };
+    let (repeat, mode) = (Repeat::Once, PlaybackMode::Replace);
+    Command::Play { leg, playback: PlaybackId(1), source, repeat, mode }
+}
+
+pub(super) fn record(scene: &Scene, leg: LegKey, recording: RecordingId) -> Command {
+    let to = RecordedLeg { recording, channel: RecordingChannel::Left, origin: scene.now };
+    Command::Record { leg, to }
+}
+
 pub(super) fn pass(scene: &mut Scene, duration: Duration) {
     let end = scene.now + duration;
     while let Some(next) = scene.worker.poll_timeout().filter(|next| *next <= end) {
@@ -187,6 +231,12 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
             Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} must send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
+            Output::Event(Event::PlaybackEnded { leg, playback, end }) => {
+                format!("playback {} of leg {} ended: {end:?}", playback.0, leg.0)
+            }
+            Output::Event(Event::RecordingEnded { leg, recording, end, .. }) => {
+                format!("recording {} of leg {} ended: {end:?}", recording.0, leg.0)
+            }
             Output::Event(event @ Event::PortsReserved { .. }) => format!("{event:?}"),
             Output::Cross(crossing) => format!("{crossing:?}"),
             Output::Bind { port, local } => {

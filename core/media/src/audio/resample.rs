@@ -1,0 +1,114 @@
+//! Conversion of sample rates with a polyphase filter.
+
+use core::f64::consts::PI;
+
+/// Zero crossings of the filter on each side, at the lower of the two rates.
+const CROSSINGS: usize = 12;
+/// The cutoff frequency as a fraction of half the lower rate.
+const CUTOFF: f64 = 0.92;
+
+/// Converts 16-bit mono samples from one rate to another. The output begins at the time of the first input sample; its
+/// end follows when later samples are processed, or with [`Resampler::finish`].
+#[derive(Debug)]
+pub struct Resampler {
+    /// The ratio of the rates in lowest terms: `up` output samples for `down` input samples.
+    up: usize,
+    down: usize,
+    /// Filter coefficients per output phase.
+    taps: usize,
+    coefficients: Vec<f32>,
+    /// Input that is still needed.
+    input: Vec<f32>,
+    /// Index in `input` of the first coefficient for the next output sample, and the phase of that sample.
+    next: usize,
+    phase: usize,
+}
+
+impl Resampler {
+    /// Creates a resampler between two rates, which are not zero.
+    #[must_use]
+    pub fn new(from: u32, to: u32) -> Self {
+        let (from, to) = (from.max(1) as usize, to.max(1) as usize);
+        let divisor = greatest_common_divisor(from, to);
+        let (up, down) = (to / divisor, from / divisor);
+        if up == down {
+            return Self { up, down, taps: 0, coefficients: Vec::new(), input: Vec::new(), next: 0, phase: 0 };
+        }
+        // A lower output rate needs a longer filter, because its cutoff frequency is lower.
+        let taps = 2 * (CROSSINGS * down.max(up)).div_ceil(up);
+        let input = vec![0.0; taps / 2 - 1];
+        Self { up, down, taps, coefficients: coefficients(up, down, taps), input, next: 0, phase: 0 }
+    }
+
+    /// Appends the samples in the output rate.
+    pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
+        if self.up == self.down {
+            return out.extend_from_slice(samples);
+        }
+        self.input.extend(samples.iter().map(|sample| f32::from(*sample)));
+        while let Some(window) = self.input.get(self.next..self.next + self.taps) {
+            let row = self.coefficients.get(self.phase * self.taps..).unwrap_or(&[]);
+            let sum: f32 = row.iter().zip(window).map(|(coefficient, sample)| coefficient * sample).sum();
+            #[expect(clippy::cast_possible_truncation, reason = "the conversion saturates")]
+            out.push(sum.round() as i16);
+            self.phase += self.down;
+            self.next += self.phase / self.up;
+            self.phase %= self.up;
+        }
+        let used = self.next.min(self.input.len());
+        self.input.drain(..used);
+        self.next -= used;
+    }
+
+    /// Appends the end of the output, as if silence followed. The next output begins at the time of the next input
+    /// sample.
+    pub fn finish(&mut self, out: &mut Vec<i16>) {
+        if !self.input.is_empty() {
+            self.process(&vec![0; self.taps / 2], out);
+        }
+        self.reset();
+    }
+
+    fn reset(&mut self) {
+        self.input.clear();
+        self.input.resize((self.taps / 2).saturating_sub(1), 0.0);
+        (self.next, self.phase) = (0, 0);
+    }
+}
+
+const fn greatest_common_divisor(mut a: usize, mut b: usize) -> usize {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// The coefficients of a windowed sinc filter, a row of `taps` for each of the `up` phases.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "small integers; coefficients are f32"
+)]
+fn coefficients(up: usize, down: usize, taps: usize) -> Vec<f32> {
+    let half = taps as f64 / 2.0;
+    // Cycles per input sample.
+    let cutoff = 0.5 * CUTOFF * (up as f64 / down as f64).min(1.0);
+    let mut all = Vec::with_capacity(up * taps);
+    for phase in 0..up {
+        let weights = (0..taps).map(|tap| {
+            let distance = phase as f64 / up as f64 + half - 1.0 - tap as f64;
+            let angle = 2.0 * PI * cutoff * distance;
+            let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
+            // Blackman window.
+            let place = PI * distance / half;
+            sinc * (0.42 + 0.5 * place.cos() + 0.08 * (2.0 * place).cos())
+        });
+        let row: Vec<f64> = weights.collect();
+        let sum: f64 = row.iter().sum();
+        all.extend(row.iter().map(|weight| (weight / sum) as f32));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;
