@@ -40,7 +40,12 @@ const SDES_CM: End = End::Sdes(Profile::AesCm128HmacSha1);
 const SDES_GCM: End = End::Sdes(Profile::AeadAes128Gcm);
 
 fn main() {
-    println!("one packet of {OCTETS} octets of G.711, median of {ROUNDS} rounds of {PACKETS}");
+    // The first argument selects rows, for example for a profiler; the second is the number of calls.
+    let only = std::env::args().nth(1).unwrap_or_default();
+    let calls = std::env::args().nth(2).and_then(|calls| calls.parse().ok()).unwrap_or(1);
+    println!(
+        "one packet of {OCTETS} octets of G.711, median and minimum of {ROUNDS} rounds of {PACKETS}, {calls} call(s)"
+    );
     let rows = [
         ("RTP to RTP", PCMU, PCMU),
         ("RTP to RTP in the other law", PCMU, PCMA),
@@ -52,35 +57,39 @@ fn main() {
         ("SDES, AEAD_AES_128_GCM to browser", SDES_GCM, End::Browser),
         ("browser to browser", End::Browser, End::Browser),
     ];
-    // An argument selects rows, e.g. for a profiler.
-    let only = std::env::args().nth(1).unwrap_or_default();
     for (name, from, to) in rows.into_iter().filter(|(name, ..)| name.contains(&only)) {
-        match Scene::new(from, to).and_then(|mut scene| scene.median()) {
-            Some(cost) => println!("{name:44} {cost:6.0} ns"),
+        match Scene::new(from, to, calls).and_then(|mut scene| scene.measure()) {
+            Some((median, minimum)) => println!("{name:44} {median:6.0} ns {minimum:6.0} ns"),
             None => println!("{name:44} failed"),
         }
     }
 }
 
-/// The sending peer: its SRTP context and the addresses of both ends.
+/// The sending peer: its SRTP context, the addresses of both ends, and its next packet.
 struct Sender {
     outbound: Option<Outbound>,
     own: SocketAddr,
     /// The relay's socket.
     local: Local,
     payload_type: u8,
+    sequence: u16,
+    timestamp: u32,
 }
 
 struct Scene {
     worker: Worker,
     now: Time,
-    sender: Sender,
-    sequence: u16,
-    timestamp: u32,
+    /// One of each call. They send in turn.
+    senders: Vec<Sender>,
+    next: usize,
 }
 
-fn address(host: u8, port: u16) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, host], port))
+const RELAY: [u8; 4] = [192, 0, 2, 1];
+
+/// The address of the peer of a leg.
+fn peer_of(leg: u16) -> SocketAddr {
+    let [high, low] = leg.to_be_bytes();
+    SocketAddr::from(([198, 18, high, low], 4000))
 }
 
 fn identity() -> Option<DtlsIdentity> {
@@ -105,44 +114,53 @@ fn section(law: Option<u8>) -> Section {
 }
 
 impl Scene {
-    fn new(from: End, to: End) -> Option<Self> {
+    fn new(from: End, to: End, calls: u16) -> Option<Self> {
         let (instant, now) = (Instant::now(), Time::from_micros(1_700_000_000_000_000));
         let mut worker = Worker::new(WorkerConfig::new(identity()?, instant), [7; 32], now);
-        let sender = open(&mut worker, from, 1, instant, now)?;
-        open(&mut worker, to, 2, instant, now)?;
-        worker.handle_command(Command::Bridge { a: LegKey(1), b: LegKey(2) }, now);
-        while worker.poll_output().is_some() {}
-        Some(Self { worker, now, sender, sequence: 0, timestamp: 0 })
+        let mut senders = Vec::new();
+        for call in 0..calls {
+            let (a, b) = (2 * call + 1, 2 * call + 2);
+            senders.push(open(&mut worker, from, a, instant, now)?);
+            open(&mut worker, to, b, instant, now)?;
+            worker.handle_command(Command::Bridge { a: LegKey(a.into()), b: LegKey(b.into()) }, now);
+            while worker.poll_output().is_some() {}
+        }
+        Some(Self { worker, now, senders, next: 0 })
     }
 
-    /// Returns the packets of one round as received from the network.
-    fn packets(&mut self) -> Option<Vec<Vec<u8>>> {
+    /// Returns the packets of one round as received from the network, with the indexes of their senders.
+    fn packets(&mut self) -> Option<Vec<(usize, Vec<u8>)>> {
         let mut packets = Vec::new();
         for _ in 0..PACKETS {
-            self.sequence = self.sequence.wrapping_add(1);
-            self.timestamp = self.timestamp.wrapping_add(160);
-            let mut header = Header::new(self.sender.payload_type, self.sequence, self.timestamp, 77);
+            let index = self.next;
+            self.next = (index + 1) % self.senders.len();
+            let sender = self.senders.get_mut(index)?;
+            sender.sequence = sender.sequence.wrapping_add(1);
+            sender.timestamp = sender.timestamp.wrapping_add(160);
+            let mut header = Header::new(sender.payload_type, sender.sequence, sender.timestamp, 77);
             let mut packet = Vec::with_capacity(OCTETS + 64);
             header.write(&[], &mut packet);
             packet.extend([0x55; OCTETS]);
-            if let Some(outbound) = &mut self.sender.outbound {
+            if let Some(outbound) = &mut sender.outbound {
                 outbound.protect_rtp(&mut packet, &header).ok()?;
             }
-            packets.push(packet);
+            packets.push((index, packet));
         }
         Some(packets)
     }
 
-    /// Returns the median nanoseconds per packet; `None` if a packet was not forwarded.
-    fn median(&mut self) -> Option<f64> {
+    /// Returns the median and the minimum nanoseconds per packet; `None` if a packet was not forwarded.
+    fn measure(&mut self) -> Option<(f64, f64)> {
         let mut rounds = Vec::new();
+        let interval = Duration::from_millis(20) / u32::try_from(self.senders.len()).ok()?;
         for _ in 0..ROUNDS {
             let mut packets = self.packets()?;
             let mut forwarded = 0;
             let begun = Instant::now();
-            for packet in &mut packets {
-                self.now = self.now + Duration::from_millis(20);
-                self.worker.handle_datagram(self.sender.local, self.sender.own, packet, self.now);
+            for (index, packet) in &mut packets {
+                let sender = self.senders.get(*index)?;
+                self.now = self.now + interval;
+                self.worker.handle_datagram(sender.local, sender.own, packet, self.now);
                 while let Some(output) = self.worker.poll_output() {
                     if let Output::Transmit { payload, .. } = output {
                         forwarded += 1;
@@ -156,12 +174,12 @@ impl Scene {
             }
         }
         rounds.sort_by(f64::total_cmp);
-        rounds.get(ROUNDS / 2).copied()
+        Some((rounds.get(ROUNDS / 2).copied()?, rounds.first().copied()?))
     }
 }
 
 /// Establishes a leg and returns its sending peer.
-fn open(worker: &mut Worker, end: End, number: u8, instant: Instant, now: Time) -> Option<Sender> {
+fn open(worker: &mut Worker, end: End, number: u16, instant: Instant, now: Time) -> Option<Sender> {
     match end {
         End::Browser => open_browser(worker, number, instant, now),
         End::Rtp { law } => open_phone(worker, number, Some(law), None, now),
@@ -169,10 +187,16 @@ fn open(worker: &mut Worker, end: End, number: u8, instant: Instant, now: Time) 
     }
 }
 
-fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<Profile>, now: Time) -> Option<Sender> {
-    let (leg, own) = (LegKey(u64::from(number)), address(100 + number, 4000));
-    let port = 30_000 + u16::from(number) * 2;
-    let local = LocalRtp { rtp: address(1, port), rtcp: address(1, port + 1) };
+fn open_phone(
+    worker: &mut Worker,
+    number: u16,
+    law: Option<u8>,
+    profile: Option<Profile>,
+    now: Time,
+) -> Option<Sender> {
+    let (leg, own) = (LegKey(u64::from(number)), peer_of(number));
+    let port = 30_000 + number * 2;
+    let local = LocalRtp { rtp: (RELAY, port).into(), rtcp: (RELAY, port + 1).into() };
     worker.handle_command(
         Command::Open { leg, transport: LocalTransport::Rtp { sections: vec![local], cname: "phone".to_owned() } },
         now,
@@ -199,18 +223,20 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
         None => None,
     };
     let local = worker.local(local.rtp);
-    Some(Sender { outbound, own, local, payload_type: law.unwrap_or(0) })
+    Some(Sender { outbound, own, local, payload_type: law.unwrap_or(0), sequence: 0, timestamp: 0 })
 }
 
-fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) -> Option<Sender> {
-    let (leg, own, relay) = (LegKey(u64::from(number)), address(100 + number, 4000), address(1, 5000));
-    let local = Local::Shared(relay);
+fn open_browser(worker: &mut Worker, number: u16, instant: Instant, now: Time) -> Option<Sender> {
+    let (leg, own) = (LegKey(u64::from(number)), peer_of(number));
+    let local = Local::Shared((RELAY, 5000).into());
     let identity = identity()?;
     let ice = |ufrag: String| IceCredentials { ufrag, pwd: "a password of 24 octets.".to_owned() };
     let name = format!("relay{number}");
     worker.handle_command(Command::Open { leg, transport: LocalTransport::WebRtc { ice: ice(name.clone()) } }, now);
+    let mut transaction = [0; 12];
+    transaction[..2].copy_from_slice(&number.to_be_bytes());
     let mut check = Vec::new();
-    stun::write_check(&[number; 12], &format!("{name}:browser"), &ice(String::new()).pwd, true, &mut check);
+    stun::write_check(&transaction, &format!("{name}:browser"), &ice(String::new()).pwd, true, &mut check);
     worker.handle_datagram(local, own, &mut check, now);
     let (fingerprint, of_relay) = (identity.fingerprint(), worker.config().identity.fingerprint());
     let remote = RemoteWebRtc {
@@ -249,5 +275,5 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
         }
     }
     let (_, outbound) = keys?;
-    Some(Sender { outbound: Some(outbound), own, local, payload_type: 0 })
+    Some(Sender { outbound: Some(outbound), own, local, payload_type: 0, sequence: 0, timestamp: 0 })
 }
