@@ -2,8 +2,12 @@
 #![no_main]
 
 mod calls;
+mod descriptions;
+mod media;
 mod relay;
 mod script;
+mod sip_messages;
+mod sip_values;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

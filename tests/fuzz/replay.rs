@@ -1,8 +1,13 @@
 //! Replays the fuzzing corpora: inputs that caused failures, and inputs that reach much of the code.
 
+mod arbitrary;
 mod calls;
+mod descriptions;
+mod media;
 mod relay;
 mod script;
+mod sip_messages;
+mod sip_values;
 mod targets;
 
 use proptest::collection::vec;

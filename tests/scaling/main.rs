@@ -7,8 +7,12 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
+#[path = "../fuzz/descriptions.rs"]
+mod descriptions;
 mod sdp;
 mod sip;
+#[path = "../fuzz/sip_values.rs"]
+mod sip_values;
 
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;

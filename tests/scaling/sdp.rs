@@ -38,7 +38,7 @@ fn session_description_cost_is_linear_in_size() {
             tail: "\r\nm=audio 9 RTP/AVP 0",
         },
     ];
-    assert_linear(&cases, offhook_sdp::fuzz_sdp);
+    assert_linear(&cases, crate::descriptions::fuzz_sdp);
 }
 
 #[test]

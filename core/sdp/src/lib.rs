@@ -5,14 +5,11 @@ mod attribute;
 pub mod codec;
 pub mod direction;
 pub mod error;
-mod fuzz;
 pub mod offer_answer;
 pub mod plan;
 pub mod section;
 pub mod sip;
 pub mod webrtc;
-
-pub use fuzz::fuzz_sdp;
 
 #[cfg(test)]
 mod tests;

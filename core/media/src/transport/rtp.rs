@@ -2,12 +2,11 @@
 //! keys in the descriptions (RTP/SAVP, RFC 4568).
 
 use super::latch::{Admission, Latch, LatchRules, ReceivedPacket};
-use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
-use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
+use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, SavedInbound, SavedOutbound, SrtpError};
+use crate::command::{LocalRtp, RemoteRtp, RtcpPath, SdesKeys};
 use crate::rtp::packet::Header;
 use crate::seal::{SealingKey, Unsealable};
-use crate::socket::{Local, PortId, SectionPorts};
-use core::time::Duration;
+use crate::socket::{Local, SectionPorts};
 use offhook_clock::Time;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
@@ -266,34 +265,6 @@ impl RtpSession {
             None => None,
         };
         Ok(Self { rules, local, ports, is_muxed, is_reachable, rtp, rtcp, is_protected, srtp })
-    }
-}
-
-/// See [`crate::fuzz_rtp_session`].
-pub(crate) fn fuzz(data: &[u8]) {
-    let on = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let secret = |octet| MasterKey(vec![octet; 28]);
-    let keys = SdesKeys { suite: Profile::AeadAes128Gcm, local: secret(1), remote: secret(2), mki: MkiPair::default() };
-    let remote = RemoteRtp { rtp: on(10), rtcp: RtcpPath::Separate(on(11)) };
-    for keys in [None, Some(keys)] {
-        let local = LocalRtp { rtp: on(1), rtcp: on(2) };
-        let ports = SectionPorts { rtp: PortId::at(0), rtcp: PortId::at(1) };
-        let mut session = RtpSession::new(local, ports, LatchRules::default());
-        let _ = session.connect(Some(remote), keys.as_ref(), None, Time::EPOCH);
-        let (mut rest, mut now) = (data, Time::EPOCH);
-        while let Some((&first, after)) = rest.split_first() {
-            let length = usize::from(first >> 2) * 4;
-            let (packet, after) = after.split_at_checked(length).unwrap_or((after, &[]));
-            let (mut packet, from) = (packet.to_vec(), on(10 + u16::from(first & 1)));
-            if first & 2 == 0 {
-                let component = if first & 1 == 0 { Component::Rtp } else { Component::Rtcp };
-                let _ = session.open_rtcp(component, from, &mut packet, now);
-            } else if let Some(header) = Header::parse(&packet) {
-                let _ = session.open_rtp(from, &mut packet, &header, || true, now);
-            }
-            (rest, now) = (after, now + Duration::from_millis(100));
-        }
-        let _ = (session.rtp_path().is_some(), session.rtcp_path().is_some());
     }
 }
 

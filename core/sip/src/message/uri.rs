@@ -145,8 +145,11 @@ fn scheme(text: &str) -> Result<(&str, Scheme, &str), Malformed> {
 }
 
 impl Uri {
-    /// Checks that `text` can be parsed as a URI.
-    pub(super) fn check(text: &str) -> Result<(), Malformed> {
+    /// Checks that `text` can be parsed as a URI, without an allocation.
+    ///
+    /// # Errors
+    /// The same as those of the parser.
+    pub fn check(text: &str) -> Result<(), Malformed> {
         match scheme(text)? {
             (_, Scheme::Sip | Scheme::Sips, rest) => sip_uri::Parts::of(rest)?.check(),
             (_, Scheme::Tel, rest) => TelUri::parse(rest).map(|_| ()),

@@ -3,14 +3,6 @@ use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn arbitrary_octets_never_panic(mut data in prop::collection::vec(any::<u8>(), 0..120), shape: bool) {
-        if let Some(first) = data.first_mut().filter(|_| shape) {
-            *first = *first & 0x3f | 0x80;
-        }
-        crate::fuzz_rtp(&data);
-    }
-
-    #[test]
     fn written_header_is_parsed(
         fields: (bool, u16, u32, u32),
         payload_type in 0_u8..128,

@@ -1,17 +1,17 @@
-//! Fuzz entry point for the parsers, offer/answer and serializers of session descriptions.
+//! Fuzz target of the parsers, offer/answer and serializers of session descriptions.
 
-use crate::direction::Direction;
-use crate::offer_answer::sip::{
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::{
     answer_browser, answer_sip, browser_offer, default_offer, renegotiate, reoffer, sip_offer,
 };
-use crate::offer_answer::{relay_offer, settle};
-use crate::plan::Conversions;
-use crate::section::Section;
-use crate::{sip, webrtc};
+use offhook_sdp::offer_answer::{relay_offer, settle};
+use offhook_sdp::plan::Conversions;
+use offhook_sdp::section::Section;
+use offhook_sdp::{sip, webrtc};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Parses arbitrary octets as a WebRTC and as a SIP description, and runs offer/answer and serialization on the results.
-pub fn fuzz_sdp(data: &[u8]) {
+pub(crate) fn fuzz_sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let browser = webrtc::WebRtcDescription::parse(&text).ok();
     let peer = sip::SipDescription::parse(&text).ok();

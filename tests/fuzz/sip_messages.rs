@@ -1,12 +1,13 @@
-//! Fuzz targets of the message and URI parsers. Parsed values are also serialized and parsed again.
+//! Fuzz target of the parser of SIP messages. Parsed values are also serialized and parsed again.
 
-use super::framing::{Splitter, StreamFrame};
-use super::{Contacts, HeaderName, Headers, Message, NameAddr, Parameters, Refused, Response, SipUri, Uri, Via};
+use crate::sip_values::again;
 use core::fmt::{Debug, Display};
 use core::str::FromStr;
+use offhook_sip::message::framing::{Splitter, StreamFrame};
+use offhook_sip::message::{Contacts, HeaderName, Headers, Message, Refused, Response};
 
 /// Passes arbitrary octets to the message parser, as a datagram and as a stream.
-pub fn fuzz_message(data: &[u8]) {
+pub(crate) fn fuzz_message(data: &[u8]) {
     match Message::parse(data) {
         Ok(message) => {
             let printed = message.to_bytes();
@@ -91,39 +92,6 @@ fn visit(headers: &Headers) {
     assert!(!changed.has(HeaderName::Via), "every Via must be removable");
 }
 
-fn again<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, E>(value: Option<Result<T, E>>) {
-    if let Some(Ok(value)) = value {
-        assert_eq!(value.to_string().parse().as_ref(), Ok(&value), "serialized value must parse");
-    }
-}
-
 fn again_each<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, E>(values: Result<Vec<T>, E>) {
     values.into_iter().flatten().for_each(|value| again(Some(Ok::<_, E>(value))));
-}
-
-/// Passes arbitrary octets to the parsers of URIs, addresses, `Via` values and parameters.
-pub fn fuzz_uri(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let read = text.parse::<Uri>();
-    assert_eq!(Uri::check(&text), read.as_ref().map(|_| ()).map_err(|error| *error), "check and parse must agree");
-    if let Ok(uri) = read {
-        assert_eq!(uri.to_string().parse().as_ref(), Ok(&uri), "serialized URI must parse");
-        assert!(uri.is_equivalent(&uri), "a URI is equivalent to itself");
-        if let (Some(user), Some(host)) = (uri.user(), uri.host()) {
-            let made = Uri::sip(&user, host.clone());
-            assert_eq!(made.to_string().parse().as_ref(), Ok(&made), "constructed URI must parse");
-            assert!(user.is_empty() || made.user() == Some(user), "user part must survive escaping");
-        }
-    }
-    if let Ok(host) = text.parse() {
-        let made = Uri::from(SipUri::new(host).with_user(&text).with_param("p", &text).with_header("h", &text));
-        assert_eq!(made.to_string().parse(), Ok(made), "constructed URI must parse");
-    }
-    // A header value in a message has no line breaks.
-    let text = text.replace(['\r', '\n'], " ");
-    again(Some(text.parse::<NameAddr>()));
-    again(Some(text.parse::<Via>()));
-    if let Ok(parameters) = Parameters::parse(&text) {
-        assert_eq!(Parameters::parse(&parameters.to_string()), Ok(parameters), "serialized parameters must parse");
-    }
 }
