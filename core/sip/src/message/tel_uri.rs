@@ -40,9 +40,11 @@ impl TelUri {
             Some((number, params)) => (number, Parameters::parse_uri(params, &PARAM)?),
             None => (text, Parameters::new()),
         };
-        let phone = |byte: u8| byte.is_ascii_hexdigit() || b"*#-.()".contains(&byte);
+        let is_digit = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#');
+        let is_separator = |byte: u8| matches!(byte, b'-' | b'.' | b'(' | b')');
         let digits = number.strip_prefix('+').unwrap_or(number);
-        if digits.is_empty() || !digits.bytes().all(phone) {
+        // A number has at least one digit (RFC 3966 §3).
+        if !digits.bytes().any(is_digit) || !digits.bytes().all(|byte| is_digit(byte) || is_separator(byte)) {
             return Err(Malformed("invalid telephone number"));
         }
         Ok(Self { number: number.to_owned(), params })

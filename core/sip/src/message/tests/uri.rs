@@ -81,6 +81,8 @@ fn invalid_uri_is_rejected() {
         "sip:a@exam,ple.org",
         "tel:",
         "tel:+",
+        "tel:-",
+        "tel:+(.)",
         "tel:alice",
         "1x:y",
         "x:",
