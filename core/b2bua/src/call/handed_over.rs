@@ -61,6 +61,7 @@ impl HandedOver {
             cx.media([bridge]);
         }
         cx.report(CallEvent::TransferCompleted { by: None, target: Some(leg) });
+        established.report_hold_by_description(side.other(), false, cx);
         established.with(|call| call.adapt_both(cx))
     }
 

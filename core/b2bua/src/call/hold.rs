@@ -9,6 +9,7 @@ use super::peer::{Peer, Purpose};
 use super::{CallEvent, Established};
 use offhook_media::command::{Command, LegKey};
 use offhook_sdp::direction::Direction;
+use offhook_sdp::section::Section;
 use serde::{Deserialize, Serialize};
 
 /// The hold state of one side of an established call, which moves with its leg to other states and calls. The bridge,
@@ -70,14 +71,20 @@ impl Established {
     /// side. Two of them may hold each other: one that is inactive sends again when it resumes.
     pub(super) fn is_holding(&self, side: LegId) -> bool {
         let (own, other) = (self.legs.get(side), self.legs.get(side.other()));
-        let is_other_peer = other.participant.peer().is_some();
+        // The offer of an endpoint may have been limited by the answer.
+        let described = |peer: &Peer, direction: fn(Direction) -> bool| peer.described_audio().is_some_and(direction);
+        let may_send = match (other.audio(), other.participant.peer()) {
+            (Some(audio), None) => audio.direction.sends(),
+            (Some(audio), Some(peer)) => {
+                let is_limited = audio.direction == Direction::Inactive || described(peer, Direction::sends);
+                audio.direction.sends() || is_limited
+            }
+            // It has not yet answered the relay's offer.
+            (None, _) => other.streams.is_empty(),
+        };
         let is_on_hold = |peer: &Peer| {
-            own.audio().zip(other.audio()).is_some_and(|(own, other)| {
-                let may_send = other.direction.sends() || is_other_peer && other.direction == Direction::Inactive;
-                // An offer to receive may have been limited by the answer.
-                let accepts = || own.direction.receives() || peer.described_audio().is_some_and(Direction::receives);
-                may_send && !accepts()
-            })
+            let accepts = |audio: &Section| audio.direction.receives() || described(peer, Direction::receives);
+            may_send && own.audio().is_some_and(|audio| !accepts(audio))
         };
         self.is_hold_commanded(side) || own.participant.peer().is_some_and(is_on_hold)
     }

@@ -112,7 +112,7 @@ impl LegMaker {
     }
 
     /// Returns the relay's offer to a SIP caller whose INVITE contained none. `streams` are those of the callee that
-    /// answered.
+    /// answered, as the caller may use them.
     pub(super) fn delayed_offer(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
         let offered = sip_offer(streams, &self.side.codecs);
         caller.make_offer(offered, Purpose::First, &mut self.random)

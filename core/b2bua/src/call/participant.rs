@@ -263,6 +263,19 @@ impl Participant {
         self.browser().is_some_and(|browser| browser.session == session)
     }
 
+    /// Returns the streams within which the relay makes offers and answers to a SIP endpoint at the other leg. `streams`
+    /// are those of this participant.
+    ///
+    /// The direction of a SIP endpoint is not a limit: the bridge applies it, and the endpoint may change it at any time
+    /// (RFC 3264 §8.4). If two endpoints on hold limited each other, neither could resume. A browser keeps its direction.
+    pub(super) fn streams_for_other<'a>(&self, streams: &'a [Section]) -> Cow<'a, [Section]> {
+        if self.browser().is_some() {
+            return Cow::Borrowed(streams);
+        }
+        let both_ways = |stream: &Section| Section { direction: Direction::SendRecv, ..stream.clone() };
+        streams.iter().map(both_ways).collect()
+    }
+
     /// Returns the resources of a SIP endpoint's leg.
     #[must_use]
     pub fn sip_resources(&self) -> Option<SipResources> {
@@ -306,15 +319,8 @@ impl Leg {
     }
 
     /// Returns the streams within which the relay makes offers and answers to a SIP endpoint at the other leg.
-    ///
-    /// The direction of a SIP endpoint is not a limit: the bridge applies it, and the endpoint may change it at any time
-    /// (RFC 3264 §8.4). If two endpoints on hold limited each other, neither could resume. A browser keeps its direction.
     pub(super) fn streams_for_other(&self) -> Cow<'_, [Section]> {
-        if self.participant.browser().is_some() {
-            return Cow::Borrowed(&self.streams);
-        }
-        let both_ways = |stream: &Section| Section { direction: Direction::SendRecv, ..stream.clone() };
-        self.streams.iter().map(both_ways).collect()
+        self.participant.streams_for_other(&self.streams)
     }
 }
 

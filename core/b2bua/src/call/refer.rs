@@ -108,6 +108,7 @@ impl Established {
             let is_holding = self.is_hold_commanded(side.other());
             cx.report(CallEvent::StateRepeated { leg: self.key(side.other()), is_holding });
         }
+        self.report_hold_by_description(side, false, cx);
         self.adapt(side.other(), cx);
     }
 

@@ -174,7 +174,12 @@ impl Ringing {
                 (None, early.answered)
             }
             Alerting::None | Alerting::Reported => {
-                let text = cx.answer_caller(&mut caller.participant, &settled, Silence::EndsLeg);
+                let text = if is_delayed_offer {
+                    let streams = fork.participant.streams_for_other(&settled.callee);
+                    cx.offer_to_caller(&mut caller.participant, &streams)
+                } else {
+                    cx.answer_caller(&mut caller.participant, &settled, Silence::EndsLeg)
+                };
                 (Some(text), settled.caller)
             }
         };
@@ -192,6 +197,9 @@ impl Ringing {
             answer: text,
             codecs: codec_names(legs),
         });
+        // A SIP endpoint may begin the call on hold.
+        established.report_hold_by_description(LegId::A, false, cx);
+        established.report_hold_by_description(LegId::B, false, cx);
         if was_early && !CONVERSIONS.legs(&legs.a.streams, &legs.b.streams).is_delivered_where_requested() {
             // The caller's answer matches an earlier description of the callee. With the latest description, the callee
             // cannot receive the caller's audio, so it receives a new offer.
@@ -258,7 +266,7 @@ impl Ringing {
 }
 
 impl Context {
-    /// Connects the caller, and returns the relay's answer to it, or the relay's offer if the caller made none.
+    /// Connects a caller that made an offer, and returns the relay's answer to it.
     pub(super) fn answer_caller(&mut self, caller: &mut Participant, settled: &Settled, silence: Silence) -> String {
         let leg = caller.leg;
         let (commands, text) = match &mut caller.side {
@@ -272,12 +280,20 @@ impl Context {
                     let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
                     (core::iter::once(open).chain(connect).collect(), text)
                 }
-                // The INVITE contained no offer. The relay's offer is in the 2xx, and the caller's answer in the ACK.
-                None => (vec![peer.open(leg)], self.maker.delayed_offer(peer, &settled.callee)),
+                None => return String::new(),
             },
         };
         self.media(commands);
         text
+    }
+
+    /// Returns the relay's offer to a SIP caller whose INVITE contained none. The offer is in the 2xx, and the caller's
+    /// answer in the ACK. `streams` are those of the callee.
+    fn offer_to_caller(&mut self, caller: &mut Participant, streams: &[Section]) -> String {
+        let leg = caller.leg;
+        let Some(peer) = caller.peer_mut() else { return String::new() };
+        self.media([peer.open(leg)]);
+        self.maker.delayed_offer(peer, streams)
     }
 
     /// Accepts the INVITE of a SIP caller with the description `text` or, without it, with the answer that was sent for

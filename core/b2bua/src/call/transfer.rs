@@ -125,6 +125,7 @@ impl Established {
             cx.media([Command::Bridge { a: self.key(by.other()), b: leg }]);
         }
         cx.report(CallEvent::TransferCompleted { by: Some(transferor.participant.leg), target: Some(leg) });
+        self.report_hold_by_description(by, false, cx);
         cx.notify_refer(&transferor.participant, 200, "OK");
         self.remove_transferor(&transferor, by, cx);
         self.adapt_both(cx);

@@ -6,6 +6,7 @@ mod commands;
 mod flows;
 mod forwarding;
 mod hold;
+mod hold_at_start;
 mod lifecycle;
 mod media_names;
 mod ports;

@@ -367,6 +367,7 @@ impl ClientCall {
             self.outputs.push_back(Output::Refuse(Misuse::InvalidCallState));
             return;
         }
+        // The status changes even if the answer is refused for lack of an offer, because that of the stock SDK does.
         self.status = Status::Pending;
         match &self.direction {
             CallDirection::Incoming { offer: Some(offer) } if !offer.is_empty() => {

@@ -12,7 +12,7 @@ use offhook_sip::user_agent::io::{Cause, Command, Event, InviteId, Origin};
 
 impl Bench {
     /// Logs in at a SIP server as this project's SDK does.
-    fn login_sip_extended(&mut self, login: &str) -> ConnectionId {
+    pub(super) fn login_sip_extended(&mut self, login: &str) -> ConnectionId {
         let mut hello = super::accounts::hello_sip(login, "secret");
         hello.offhook = Some(Extension::ours());
         let connection = self.connect(hello);
@@ -22,7 +22,7 @@ impl Bench {
     }
 
     /// Returns the remote holds that a page was notified of.
-    fn holds(&mut self, at: ConnectionId) -> Vec<bool> {
+    pub(super) fn holds(&mut self, at: ConnectionId) -> Vec<bool> {
         let messages = self.take(at).into_iter();
         let held = messages.filter_map(|message| match message {
             ServerMessage::Hold { held, .. } => Some(held),
@@ -56,7 +56,7 @@ impl Bench {
     }
 
     /// Bridges two phones, of which the callee answers with that direction.
-    fn bridge_phones(&mut self, direction: &str) -> (InviteId, InviteId) {
+    pub(super) fn bridge_phones(&mut self, direction: &str) -> (InviteId, InviteId) {
         self.bind("bob", 1);
         let caller = InviteId::Inbound(7);
         let request = call_to(Origin::Phone("carol".into()), "bob");
