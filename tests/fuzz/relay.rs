@@ -3,8 +3,8 @@
 use crate::script::Script;
 use core::time::Duration;
 use offhook_b2bua::config::{
-    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, Routing,
-    RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules,
+    Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
@@ -110,6 +110,7 @@ fn config() -> Config {
         password_checks: 2,
         accounts: BTreeSet::new(),
         routing: Routing::Local,
+        authorization: Authorization::Local,
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
         direct_media: true,
@@ -215,6 +216,7 @@ impl Stage {
                 }
                 Output::ResolveHost { .. }
                 | Output::Route { .. }
+                | Output::Authorization(_)
                 | Output::VerifyPassword { .. }
                 | Output::Offense(_)
                 | Output::Media { .. }

@@ -7,8 +7,8 @@ use crate::sip_server::{SipServer, settings};
 use core::time::Duration;
 use offhook_b2bua::call::CallKey;
 use offhook_b2bua::config::{
-    AcceptedLogins, BusyStatus, CallWaiting, Config, MediaProfile, OwnNames, PortRules, Routing, RtpAddress, RtpWorker,
-    Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, MediaProfile, OwnNames, PortRules, Routing,
+    RtpAddress, RtpWorker, Sip, Srtp,
 };
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
@@ -133,6 +133,7 @@ fn config(seed: u64, identity: &DtlsIdentity) -> Config {
     Config {
         node: 0,
         routing: Routing::Local,
+        authorization: Authorization::Local,
         admission: AcceptedLogins::Anyone,
         anonymous: false,
         password_checks: 2,

@@ -2,7 +2,7 @@
 
 use crate::browser::{Browser, NoPackets};
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, OwnNames, Routing};
+use offhook_b2bua::config::{AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, OwnNames, Routing};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
@@ -56,6 +56,7 @@ impl World {
             password_checks: 2,
             accounts: BTreeSet::new(),
             routing: Routing::Local,
+            authorization: Authorization::Local,
             call_waiting: if seed.is_multiple_of(2) { CallWaiting::Rings } else { CallWaiting::Busy },
             busy_status: BusyStatus::Failed,
             direct_media: seed.is_multiple_of(3),
@@ -262,6 +263,7 @@ impl World {
                 | Output::VerifyPassword { .. }
                 | Output::ResolveHost { .. }
                 | Output::Route { .. }
+                | Output::Authorization(_)
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
                 | Output::ServerNotPermitted { .. }

@@ -50,6 +50,18 @@ pub enum Routing {
     },
 }
 
+/// The component that authorizes client sessions and the commands of browsers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Authorization {
+    /// The relay: whoever is authenticated may use it.
+    Local,
+    /// The shell, which answers the questions of [`AuthorizationOutput`](crate::authorization::AuthorizationOutput).
+    External {
+        /// The time after which a session or command is refused if the shell has not answered.
+        timeout: Duration,
+    },
+}
+
 /// The messages to the caller's page if the callee is busy (docs/signaling.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusyStatus {
@@ -103,6 +115,8 @@ pub struct Config {
     pub accounts: BTreeSet<LoginName>,
     /// The component that determines the targets of a call.
     pub routing: Routing,
+    /// The component that authorizes client sessions and the commands of browsers.
+    pub authorization: Authorization,
     /// The result of a call to a user who is in another call.
     pub call_waiting: CallWaiting,
     /// The messages to the caller of a busy user.
@@ -155,6 +169,7 @@ impl Config {
             password_checks,
             accounts,
             routing: _,
+            authorization: _,
             call_waiting,
             busy_status,
             direct_media,

@@ -1,6 +1,7 @@
 //! Inputs and outputs of the relay machine.
 
 use crate::address::Address;
+use crate::authorization::{AuthorizationInput, AuthorizationOutput, Refusal};
 use crate::call::{CallEvent, CallKey, SessionId};
 use crate::command::{CallCommand, CommandResult};
 use crate::config::{Config, LoginName};
@@ -9,6 +10,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, WorkerId};
+use offhook_signaling::message::CallObject;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::auth::Secret;
 use offhook_sip::transport;
@@ -44,6 +46,30 @@ pub enum RouteTarget {
     User(LoginName),
     /// An address at the SIP server of the originator's account, or else at the trunk.
     Address(Address),
+}
+
+/// The answer to a routing question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteAnswer {
+    /// The relay determines the targets, as with [`Routing::Local`](crate::config::Routing::Local).
+    Local,
+    /// The relay determines the targets of this callee, which replaces the called one.
+    Callee(Address),
+    /// These targets, all of which are alerted.
+    Targets(Vec<RouteTarget>),
+    /// The call is refused for this reason.
+    Refused(EndReason),
+    /// The application refuses the call.
+    RefusedBy(Refusal),
+}
+
+/// What the originator of a routed call presents to its callee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSubject {
+    /// The client session that places the call, or to which an inbound call is addressed.
+    pub session: Option<SessionId>,
+    /// The call as its browser sees it, or would see it.
+    pub call: CallObject,
 }
 
 /// An input of the relay.
@@ -95,9 +121,11 @@ pub enum Input {
     Routed {
         /// The question.
         request: RequestId,
-        /// The targets, all of which are alerted, or the reason why the call is refused.
-        answer: Result<Vec<RouteTarget>, EndReason>,
+        /// The answer.
+        answer: RouteAnswer,
     },
+    /// An answer of the application.
+    Authorization(AuthorizationInput),
     /// A command of the application.
     Command {
         /// Identifies the result.
@@ -166,7 +194,11 @@ pub enum Output {
         from: RouteSource,
         /// The called name or address.
         to: Address,
+        /// The call for the application; `None` for the target of a transfer.
+        subject: Option<Box<RouteSubject>>,
     },
+    /// A question to the application, or a report for it.
+    Authorization(AuthorizationOutput),
     /// An entry of the security log.
     Offense(OffenseReport),
     /// The result of [`Input::Command`].

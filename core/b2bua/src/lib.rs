@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod authorization;
 pub mod call;
 pub mod command;
 pub mod config;

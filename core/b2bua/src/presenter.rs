@@ -169,7 +169,8 @@ impl Presenter {
 }
 
 impl CallView {
-    fn object(&self, status: CallStatus, has_video: bool) -> CallObject {
+    /// Returns the call object of status messages.
+    pub(crate) fn object(&self, status: CallStatus, has_video: bool) -> CallObject {
         CallObject {
             call_id: self.call_id.clone(),
             status,

@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::sip_transport::Listening;
-use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames, Routing};
+use offhook_b2bua::config::{AcceptedLogins, Authorization, Config, LoginName, OwnNames, Routing};
 use offhook_sdp::webrtc::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
@@ -27,6 +27,7 @@ pub(super) fn machine_config(settings: &Settings, fixed: FixedParts) -> Config {
         password_checks: settings.password_checks,
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
         routing: Routing::Local,
+        authorization: Authorization::Local,
         call_waiting: settings.call_waiting,
         busy_status: settings.busy_status,
         direct_media: settings.media_direct,

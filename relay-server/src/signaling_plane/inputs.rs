@@ -66,6 +66,7 @@ impl SignalingPlane {
                     | Input::PasswordVerified { .. }
                     | Input::HostResolved { .. }
                     | Input::Routed { .. }
+                    | Input::Authorization(_)
                     | Input::Command { .. }
                     | Input::Media(_)
                     | Input::Sip(_)

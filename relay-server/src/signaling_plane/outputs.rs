@@ -6,10 +6,9 @@ use crate::security_log;
 use core::time::Duration;
 use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::config::LoginName;
-use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
+use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId, RouteAnswer};
 use offhook_b2bua::record::CallRecord;
 use offhook_clock::Time;
-use offhook_signaling::reason::EndReason;
 use offhook_sip::auth::Secret;
 use offhook_sip::location::Question;
 use offhook_sip::transport;
@@ -37,8 +36,10 @@ impl SignalingPlane {
             Output::ResolveHost { request, host } => self.resolve_host(request, host),
             // The relay machine never requests this, because this shell configures local routing.
             Output::Route { request, .. } => {
-                self.input(Input::Routed { request, answer: Err(EndReason::Unavailable) });
+                self.input(Input::Routed { request, answer: RouteAnswer::Local });
             }
+            // Nor this, because authorization is local, too.
+            Output::Authorization(_) => {}
             Output::Offense(report) => security_log::write(&report),
             Output::CommandResult { request, result } => self.api.finish(request, result),
             Output::CallEvent { event, record, at } => self.report_call_event(&event, *record, at),

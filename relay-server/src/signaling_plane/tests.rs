@@ -2,7 +2,9 @@ use super::{Client, FrameQueue, Gauges, MediaReport, PlaneInput, SignalingPlane,
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, LoginName, OwnNames, Routing};
+use offhook_b2bua::config::{
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, LoginName, OwnNames, Routing,
+};
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ fn config(admission: AcceptedLogins) -> Config {
         password_checks: 1,
         accounts: [LoginName("alice".to_owned())].into(),
         routing: Routing::Local,
+        authorization: Authorization::Local,
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
         direct_media: false,

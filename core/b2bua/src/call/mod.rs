@@ -122,7 +122,7 @@ impl Call {
         setup: Setup,
         caller: Participant,
         offer: Option<Vec<Section>>,
-        targets: Result<Vec<Participant>, EndReason>,
+        targets: Result<Vec<Participant>, End>,
         now: Time,
     ) -> Self {
         let mut cx = Context::new(setup);

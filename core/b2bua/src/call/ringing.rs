@@ -50,27 +50,27 @@ pub(super) fn place(
 ) -> State {
     // Reported before anything else, because a stock client that hangs up before it receives a status sends no message.
     cx.report(caller.placed());
-    alert(caller, offer, targets, now, cx)
+    alert(caller, offer, targets.map_err(End::from), now, cx)
 }
 
 /// Alerts the targets of a call whose placement has been reported, or refuses it.
 pub(super) fn alert(
     caller: Participant,
     offer: Result<Option<Vec<Section>>, EndReason>,
-    targets: Result<Vec<Participant>, EndReason>,
+    targets: Result<Vec<Participant>, End>,
     now: Time,
     cx: &mut Context,
 ) -> State {
     let (offer, targets) = match (offer, targets) {
         (Ok(offer), Ok(targets)) => (offer, targets),
-        (_, Err(reason)) => return refuse(&caller, reason, cx),
+        (_, Err(end)) => return refuse(&caller, &end, cx),
         (Err(reason), Ok(targets)) => {
             cx.discard(&targets);
-            return refuse(&caller, reason, cx);
+            return refuse(&caller, &reason.into(), cx);
         }
     };
     let Some(forking) = Forking::alert(targets, &caller.side, offer.as_deref(), now, cx) else {
-        return refuse(&caller, EndReason::NoCommonCodecs, cx);
+        return refuse(&caller, &EndReason::NoCommonCodecs.into(), cx);
     };
     let alerting = if forking.has_browser() {
         cx.report_ringing(&caller);
@@ -83,9 +83,9 @@ pub(super) fn alert(
     State::Ringing(Box::new(Ringing { caller, forking, looped_invites: Vec::new(), redirections: 0 }))
 }
 
-fn refuse(caller: &Participant, reason: EndReason, cx: &mut Context) -> State {
-    cx.remove_caller(caller, &reason.into());
-    cx.finish(reason)
+fn refuse(caller: &Participant, end: &End, cx: &mut Context) -> State {
+    cx.remove_caller(caller, end);
+    cx.finish(end.reason)
 }
 
 impl Ringing {

@@ -8,7 +8,9 @@ use super::routing::Target;
 use super::routing_questions::{PlacedCall, RoutedCall};
 use super::{Relay, headers};
 use crate::address::{Address, shortened};
-use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
+use crate::call::{
+    self, Call, CallEvent, CallKey, End, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side,
+};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::config::LoginName;
 use crate::io::ConnectionId;
@@ -31,6 +33,13 @@ impl Relay {
         if !matches!(message, ClientMessage::PushLogs { .. }) {
             self.clients.confirm_token(connection);
         }
+        if let Some(message) = self.submit(session, message, now) {
+            self.perform(session, message, now);
+        }
+    }
+
+    /// Executes a message of a browser.
+    pub(super) fn perform(&mut self, session: SessionId, message: ClientMessage, now: Time) {
         match message {
             ClientMessage::Call(request) => {
                 let call_id = request.call_id.clone();
@@ -169,11 +178,12 @@ impl Relay {
         // A session without a WebSocket cannot receive the messages of the call, and may expire while the callee is
         // alerted.
         let caller = self.clients.get(session).filter(|session| session.connection().is_some());
+        let granted_name = caller.and_then(|session| session.granted().visible_name.clone());
+        let visible_name = visible_name.filter(|name| !name.is_empty()).or(granted_name);
         let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
-            is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
-            visible_name: shortened(visible_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&caller))
-                .to_owned(),
+            is_named: visible_name.is_some(),
+            visible_name: shortened(visible_name.as_deref().unwrap_or(&caller)).to_owned(),
             custom,
             headers,
             anonymous,
@@ -208,8 +218,9 @@ impl Relay {
             Ok(offer) if is_asked => {
                 self.report(plan.call, own.placed(), false, now);
                 let to = alert.callee.clone();
+                let subject = self.subject_of_placed(session, &own, &offer);
                 let placed = PlacedCall { plan, caller: own, offer, alert };
-                self.request_route(source, to, RoutedCall::Placed(Box::new(placed)), now);
+                self.request_route(source, to, subject, RoutedCall::Placed(Box::new(placed)), now);
             }
             sections => {
                 let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
@@ -221,10 +232,10 @@ impl Relay {
     }
 
     /// Starts a call of a browser after the shell has returned its targets, or the reason why there is none.
-    pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, EndReason>, now: Time) {
+    pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, End>, now: Time) {
         let PlacedCall { plan, caller, offer, alert } = placed;
-        let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
-        let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
+        let targets = targets.and_then(|targets| Ok(self.admit_ringing(targets, &alert, now)?));
+        let targets = targets.and_then(|targets| Ok(self.ring_targets(targets, plan, &alert, now)?));
         let setup = self.call_setup(plan.worker);
         self.calls.insert(plan.call, Call::place_routed(setup, caller, Some(offer), targets, now));
         self.drain_call(plan.call, now);

@@ -4,12 +4,13 @@
 //! sessions, the index by login and the index by token are changed together.
 
 use super::ringing::ring_limit;
+use crate::authorization::KeptGrant;
 use crate::call::SessionId;
 use crate::config::LoginName;
 use crate::io::ConnectionId;
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
-use offhook_signaling::message::ConnectionMessage;
+use offhook_signaling::message::{ConnectionMessage, SipOptions};
 use offhook_signaling::server;
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::AccountId;
@@ -76,6 +77,7 @@ pub(super) struct NewSession {
     /// Its `connection` message without the password, with the features that both sides support.
     pub(super) hello: ConnectionMessage,
     pub(super) token: String,
+    pub(super) granted: KeptGrant,
 }
 
 /// One client session, with or without a login.
@@ -89,6 +91,8 @@ pub(super) struct Session {
     /// Its `connection` message without the password. In it, `auth_token` is the newest token of the session, and
     /// `offhook` contains the negotiated features.
     hello: ConnectionMessage,
+    /// What the application has granted.
+    granted: KeptGrant,
     /// The token that its page used last, which is valid until the page shows that it has received the next one.
     used_token: Option<String>,
     attachment: Attachment,
@@ -119,6 +123,16 @@ impl Session {
         &self.hello
     }
 
+    /// Returns what the application has granted.
+    pub(super) const fn granted(&self) -> &KeptGrant {
+        &self.granted
+    }
+
+    /// Returns the SIP options that apply: those of the application, or else those of its page.
+    pub(super) fn sip(&self) -> &SipOptions {
+        self.granted.sip.as_deref().unwrap_or(&self.hello.sip)
+    }
+
     pub(super) const fn address(&self) -> IpAddr {
         self.address
     }
@@ -145,7 +159,7 @@ impl Session {
     /// Returns whether its page waits for `registered`. If the relay routes the calls, the session can be called in
     /// either case.
     pub(super) fn registers(&self) -> bool {
-        self.login.is_some() && self.hello.sip.register_required != Some(false)
+        self.login.is_some() && self.sip().register_required != Some(false)
     }
 
     /// Returns the account at a SIP server through which its calls are routed.
@@ -163,7 +177,7 @@ impl Session {
 
     /// Returns its login as presented to others.
     pub(super) fn caller(&self) -> &str {
-        self.login.as_ref().and(self.hello.sip.login.as_deref()).unwrap_or("anonymous")
+        self.login.as_ref().and(self.sip().login.as_deref()).unwrap_or("anonymous")
     }
 
     /// Replaces those parts of its `connection` message that may differ after a reconnect.
@@ -258,7 +272,7 @@ impl Clients {
     /// Creates a session that is online on a socket.
     pub(super) fn insert(&mut self, id: SessionId, connection: ConnectionId, new: NewSession, now: Time) {
         let Some(socket) = self.sockets.get_mut(&connection) else { return };
-        let NewSession { login, scheme, refused_server, hello, token } = new;
+        let NewSession { login, scheme, refused_server, hello, token, granted } = new;
         socket.session = Some(id);
         self.by_token.insert(token.clone(), id);
         if let Some(login) = &login {
@@ -270,6 +284,7 @@ impl Clients {
             refused_server,
             is_informed: false,
             hello: ConnectionMessage { auth_token: Some(token), ..hello },
+            granted,
             used_token: None,
             attachment: Attachment::Online(connection),
             address: socket.address,

@@ -14,4 +14,5 @@ pub(super) enum Owner {
     MediaNames(InviteId),
     Record(CallKey),
     Routing(RequestId),
+    Authorization(RequestId),
 }

@@ -8,7 +8,7 @@ use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use super::routing_questions::RoutedCall;
 use crate::address::{Address, login_of, shortened};
-use crate::call::{self, CallKey, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
+use crate::call::{self, CallKey, End, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -53,8 +53,10 @@ impl Relay {
                 }
                 Origin::Unknown => (Source::Unknown, Address::from(request.request_uri.clone())),
             };
+            let subject =
+                self.subject_of_inbound(call, &self.inbound_alert(request, to.clone()), &targets, offer.as_ref());
             let routed = RoutedCall::Inbound { invite, request: Box::new(request.clone()), call };
-            return self.request_route(source, to, routed, now);
+            return self.request_route(source, to, subject, routed, now);
         }
         self.ring_inbound(InboundCall { invite, request, account, offer, call }, targets, &alert, now);
     }
@@ -65,12 +67,23 @@ impl Relay {
         invite: InviteId,
         request: &InboundInvite,
         call: CallKey,
-        targets: Result<Vec<Target>, EndReason>,
+        (changed, targets): (Option<Address>, Result<Vec<Target>, End>),
         now: Time,
     ) {
+        let targets = match targets {
+            Ok(targets) => Ok(targets),
+            Err(End { reason, status_line: None }) => Err(reason),
+            Err(End { status_line: Some((status, info)), .. }) => {
+                return self.reject_because(
+                    invite,
+                    status,
+                    Some(&info).filter(|info| !info.is_empty()).map(String::as_str),
+                );
+            }
+        };
         let offer = request.offer.as_ref().and_then(|body| description(body).ok());
         let (account, callee, _) = self.called(request);
-        let alert = self.inbound_alert(request, callee);
+        let alert = self.inbound_alert(request, changed.unwrap_or(callee));
         self.ring_inbound(InboundCall { invite, request, account, offer, call }, targets, &alert, now);
     }
 
@@ -108,7 +121,7 @@ impl Relay {
         self.begin_call(call, caller, sections, targets, now);
     }
 
-    fn inbound_alert(&self, request: &InboundInvite, callee: Address) -> Alert {
+    pub(super) fn inbound_alert(&self, request: &InboundInvite, callee: Address) -> Alert {
         let mut alert = alert(request, callee);
         if request.origin == Origin::Unknown {
             alert.is_unknown = true;
@@ -227,7 +240,10 @@ impl Relay {
     }
 
     /// Returns the account through which the call was received, if any, the callee's address, and the targets.
-    fn called(&self, request: &InboundInvite) -> (Option<AccountId>, Address, Result<Vec<Target>, EndReason>) {
+    pub(super) fn called(
+        &self,
+        request: &InboundInvite,
+    ) -> (Option<AccountId>, Address, Result<Vec<Target>, EndReason>) {
         let requested = || Address::from(request.request_uri.clone());
         match &request.origin {
             Origin::Account(account) if self.accounts.is_trunk(*account) => {

@@ -9,6 +9,7 @@
 //! `keepAlive`, the session of a verified login survives a reconnect.
 
 mod accounts;
+mod authorizations;
 mod call_table;
 mod calls;
 mod clients;
@@ -39,6 +40,7 @@ mod sip_accounts;
 mod sip_options;
 mod snapshots;
 mod state;
+mod submissions;
 mod transfer;
 
 use crate::call::SessionId;
@@ -46,6 +48,7 @@ use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
+use authorizations::Authorizations;
 use call_table::CallTable;
 use clients::{Clients, Session, Socket};
 use configured_users::ConfiguredUsers;
@@ -72,6 +75,7 @@ use routing_questions::RoutingQuestions;
 pub use saved::{RestoreError, SavedRelay};
 use sip_accounts::SipAccounts;
 use std::collections::VecDeque;
+use submissions::Submissions;
 
 /// Numbers of objects, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +131,8 @@ pub struct Relay {
     workers: MediaWorkers,
     media_names: MediaNames,
     questions: RoutingQuestions,
+    authorizations: Authorizations,
+    submissions: Submissions,
     agent: Option<Box<UserAgent>>,
     /// Commands for the user agent.
     commands: VecDeque<Command>,
@@ -173,6 +179,8 @@ impl Relay {
             workers,
             media_names: MediaNames::default(),
             questions: RoutingQuestions::default(),
+            authorizations: Authorizations::default(),
+            submissions: Submissions::default(),
             agent: None,
             commands: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -222,6 +230,7 @@ impl Relay {
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
             Input::HostResolved { request, addresses } => self.host_resolved(request, &addresses, now),
             Input::Routed { request, answer } => self.call_routed(request, answer, now),
+            Input::Authorization(input) => self.authorization_input(input, now),
             Input::Command { request, command } => {
                 let result = self.execute(command, now);
                 self.outputs.push_back(Output::CommandResult { request, result });
@@ -254,6 +263,7 @@ impl Relay {
                 Owner::MediaNames(invite) => self.release(invite, now),
                 Owner::Record(call) => self.record_overdue(call),
                 Owner::Routing(request) => self.routing_timed_out(request, now),
+                Owner::Authorization(request) => self.authorization_timed_out(request, now),
             }
         }
         self.agent_timeout(now);
@@ -319,6 +329,7 @@ impl Relay {
 
     /// Sends a message to the session's browser, if it is connected.
     fn send_to_session(&mut self, session: SessionId, message: &ServerMessage) {
+        self.report_informed(session, message);
         if let Some(connection) = self.clients.get(session).and_then(Session::connection) {
             self.send(connection, message);
         }
@@ -335,6 +346,7 @@ impl Relay {
 
     fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
         self.checks.forget(connection);
+        self.forget_applicant(connection);
         if let Some(session) = self.clients.session_at(connection) {
             self.detach(session, now);
         }

@@ -111,7 +111,7 @@ impl Alert {
         lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
     }
 
-    fn view(&self, session: SessionId, call_id: CallId, features: Extension, incoming: bool) -> CallView {
+    pub(super) fn view(&self, session: SessionId, call_id: CallId, features: Extension, incoming: bool) -> CallView {
         let Self { visible_name, custom, .. } = self.clone();
         let (caller, callee) = (self.caller.to_string(), self.callee.to_string());
         CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }

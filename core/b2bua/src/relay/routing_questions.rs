@@ -17,13 +17,18 @@ use super::deadlines::Owner;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use crate::address::Address;
-use crate::call::{self, CallKey, Participant};
+use crate::authorization::Refusal;
+use crate::call::{self, CallKey, End, Participant, SessionId};
 use crate::command::{CallRef, ReferOptions};
 use crate::config::Routing;
-use crate::io::{Output, RequestId, RouteTarget};
+use crate::io::{Output, RequestId, RouteAnswer, RouteSubject, RouteTarget};
 use offhook_clock::Time;
+use offhook_sdp::codec::MediaKind;
 use offhook_sdp::section::Section;
+use offhook_sdp::sip::SipDescription;
+use offhook_signaling::message::{CallId, CallStatus};
 use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{InboundInvite, InviteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -113,13 +118,51 @@ impl Relay {
     }
 
     /// Requests the targets of a call from the shell.
-    pub(super) fn request_route(&mut self, source: Source, to: Address, routed: RoutedCall, now: Time) {
+    pub(super) fn request_route(
+        &mut self,
+        source: Source,
+        to: Address,
+        subject: Option<Box<RouteSubject>>,
+        routed: RoutedCall,
+        now: Time,
+    ) {
         let Routing::External { timeout } = self.config.routing else { return };
         let request = RequestId(self.fresh_id());
         let until = now + timeout;
         self.deadlines.set(Owner::Routing(request), Some(until));
-        self.outputs.push_back(Output::Route { request, call: routed.call(), from: source.clone(), to });
+        self.outputs.push_back(Output::Route { request, call: routed.call(), from: source.clone(), to, subject });
         self.questions.open.insert(request, Question { source, routed, until });
+    }
+
+    /// Returns a browser's call for the application.
+    pub(super) fn subject_of_placed(
+        &self,
+        session: SessionId,
+        caller: &Participant,
+        offer: &[Section],
+    ) -> Option<Box<RouteSubject>> {
+        let has_video = offer.iter().any(|section| section.kind == MediaKind::Video && !section.rejected);
+        let call = self.presenter.view(caller.leg)?.object(CallStatus::Trying, has_video);
+        Some(Box::new(RouteSubject { session: Some(session), call }))
+    }
+
+    /// Returns an inbound call for the application.
+    pub(super) fn subject_of_inbound(
+        &self,
+        call: CallKey,
+        alert: &Alert,
+        targets: &Result<Vec<Target>, EndReason>,
+        offer: Option<&SipDescription>,
+    ) -> Option<Box<RouteSubject>> {
+        let session = targets.iter().flatten().find_map(|target| match target {
+            Target::Session(session) => Some(*session),
+            Target::Phone(_) | Target::Uri { .. } => None,
+        });
+        let has_video = offer.is_some_and(|offer| {
+            offer.media().iter().any(|section| section.kind == MediaKind::Video && !section.rejected)
+        });
+        let call = alert.view(SessionId(0), CallId(call.0.to_string()), Extension::default(), true);
+        Some(Box::new(RouteSubject { session, call: call.object(CallStatus::Ring, has_video) }))
     }
 
     fn take_question(&mut self, request: RequestId) -> Option<Question> {
@@ -128,28 +171,74 @@ impl Relay {
     }
 
     /// Handles the answer of the shell.
-    pub(super) fn call_routed(&mut self, request: RequestId, answer: Result<Vec<RouteTarget>, EndReason>, now: Time) {
+    pub(super) fn call_routed(&mut self, request: RequestId, answer: RouteAnswer, now: Time) {
         let Some(Question { source, routed, .. }) = self.take_question(request) else {
             self.questions.ignored += 1;
             return;
         };
-        let targets = answer.and_then(|targets| self.resolve_targets(&source, &targets));
-        self.continue_routed(routed, targets, now);
+        let (callee, targets) = match answer {
+            RouteAnswer::Local => (None, self.local_targets(&source, &routed).map_err(End::from)),
+            RouteAnswer::Callee(callee) => {
+                let targets = self.targets_of_callee(&source, &callee).map_err(End::from);
+                (Some(callee), targets)
+            }
+            RouteAnswer::Targets(targets) => (None, self.resolve_targets(&source, &targets).map_err(End::from)),
+            RouteAnswer::Refused(reason) => (None, Err(reason.into())),
+            RouteAnswer::RefusedBy(Refusal { sip_status, info }) => {
+                (None, Err(End { reason: EndReason::Forbidden, status_line: Some((sip_status, info)) }))
+            }
+        };
+        self.continue_changed(routed, callee, targets, now);
     }
 
     /// Refuses a call whose question was not answered in time.
     pub(super) fn routing_timed_out(&mut self, request: RequestId, now: Time) {
         if let Some(Question { routed, .. }) = self.take_question(request) {
-            self.continue_routed(routed, Err(EndReason::ServerTimeout), now);
+            self.continue_routed(routed, Err(EndReason::ServerTimeout.into()), now);
         }
     }
 
-    fn continue_routed(&mut self, routed: RoutedCall, targets: Result<Vec<Target>, EndReason>, now: Time) {
+    fn continue_routed(&mut self, routed: RoutedCall, targets: Result<Vec<Target>, End>, now: Time) {
+        self.continue_changed(routed, None, targets, now);
+    }
+
+    /// Continues a call whose callee the shell may have replaced.
+    fn continue_changed(
+        &mut self,
+        routed: RoutedCall,
+        callee: Option<Address>,
+        targets: Result<Vec<Target>, End>,
+        now: Time,
+    ) {
         match routed {
-            RoutedCall::Placed(placed) => self.begin_placed(*placed, targets, now),
-            RoutedCall::Inbound { invite, request, call } => self.begin_inbound(invite, &request, call, targets, now),
-            RoutedCall::Transfer { at, target, refer } => self.ring_target(at, *target, targets, *refer, now),
+            RoutedCall::Placed(mut placed) => {
+                placed.alert.callee = callee.unwrap_or(placed.alert.callee);
+                self.begin_placed(*placed, targets, now);
+            }
+            RoutedCall::Inbound { invite, request, call } => {
+                self.begin_inbound(invite, &request, call, (callee, targets), now);
+            }
+            RoutedCall::Transfer { at, target, refer } => {
+                let targets = targets.map_err(|end| end.reason);
+                self.ring_target(at, callee.unwrap_or(*target), targets, *refer, now);
+            }
         }
+    }
+
+    /// Returns the targets that the relay itself determines.
+    fn local_targets(&self, source: &Source, routed: &RoutedCall) -> Result<Vec<Target>, EndReason> {
+        match routed {
+            RoutedCall::Placed(placed) => self.route(source, &placed.alert.callee),
+            RoutedCall::Inbound { request, .. } => self.called(request).2,
+            RoutedCall::Transfer { target, .. } => self.route(source, target),
+        }
+    }
+
+    /// Returns the targets of a callee that the shell has named. A peer of an account reaches the users of the relay,
+    /// too.
+    fn targets_of_callee(&self, source: &Source, callee: &Address) -> Result<Vec<Target>, EndReason> {
+        let is_inbound = matches!(source, Source::Account(_)) && self.is_user(callee.login());
+        if is_inbound { self.route_here(source, callee.login()) } else { self.route(source, callee) }
     }
 
     /// Returns the destinations of an answer that the originator may call, or the reason why there is none.
@@ -190,7 +279,7 @@ impl Relay {
         };
         let question = self.questions.placed(call).and_then(|request| self.take_question(request));
         let Some(Question { routed, .. }) = question else { return false };
-        self.continue_routed(routed, Err(reason), now);
+        self.continue_routed(routed, Err(reason.into()), now);
         true
     }
 
@@ -206,7 +295,7 @@ impl Relay {
     pub(super) fn shut_down_unrouted(&mut self, now: Time) {
         for request in self.questions.open.keys().copied().collect::<Vec<_>>() {
             if let Some(Question { routed, .. }) = self.take_question(request) {
-                self.continue_routed(routed, Err(EndReason::ShuttingDown), now);
+                self.continue_routed(routed, Err(EndReason::ShuttingDown.into()), now);
             }
         }
     }

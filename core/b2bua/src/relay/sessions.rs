@@ -7,6 +7,7 @@ use super::password_checks::{Attempt, Finished, Step};
 use super::sip_accounts::Registration;
 use super::sip_options::{PageAccount, RequestedServer, page_account, refused_server, selects_relay};
 use crate::address::Address;
+use crate::authorization::{AuthorizationOutput, KeptGrant};
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
@@ -40,7 +41,7 @@ fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
 }
 
 /// Returns whether a login is short enough and can be called: as an address, its text denotes exactly this login.
-fn is_reachable(login: &str) -> bool {
+pub(super) fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN && !login.contains(|c: char| c.is_control()) && Address::parse(login).login().0 == login
 }
 
@@ -82,7 +83,7 @@ impl Relay {
         }
     }
 
-    fn selects_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
+    pub(super) fn selects_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
         let host = self.clients.socket(connection).and_then(Socket::host);
         selects_relay(options, host, &self.config)
     }
@@ -96,7 +97,11 @@ impl Relay {
         now: Time,
     ) {
         match self.config.admission {
-            AcceptedLogins::Anyone => self.accept(connection, Some(login), None, hello, now),
+            AcceptedLogins::Anyone => self.authorize(connection, Some(login), None, hello, now),
+            // The application may know the user by something else than a password.
+            AcceptedLogins::Accounts if password.is_empty() && self.authorizes_externally() => {
+                self.admit_unverified(connection, hello, now);
+            }
             AcceptedLogins::Accounts => {
                 let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
@@ -159,7 +164,7 @@ impl Relay {
             return self.refuse_locked(connection, address, login, remaining, now);
         }
         match bounded(hello) {
-            Ok(hello) => self.accept(connection, Some(name), Some(account), hello, now),
+            Ok(hello) => self.authorize(connection, Some(name), Some(account), hello, now),
             Err(octets) => {
                 let info = format!(
                     "`connection` has {octets} octets; the maximum with an account at a SIP server is {MAX_ANONYMOUS_HELLO}"
@@ -175,7 +180,7 @@ impl Relay {
             self.note_offense(Kind::WrongPassword, address, true, now);
         }
         match waiter {
-            Some((connection, hello)) if matches => self.accept(connection, Some(login), None, hello, now),
+            Some((connection, hello)) if matches => self.authorize(connection, Some(login), None, hello, now),
             Some((connection, _)) => self.refuse(connection, &login.0, "wrong login or password".to_owned(), now),
             None => {}
         }
@@ -190,12 +195,17 @@ impl Relay {
     /// Admits a `connection` without a login: its page can call and cannot be called.
     fn admit_anonymous(&mut self, connection: ConnectionId, hello: ConnectionMessage, now: Time) {
         let is_allowed = self.config.admission == AcceptedLogins::Anyone || self.config.anonymous;
-        if !is_allowed {
+        if !is_allowed && !self.authorizes_externally() {
             let info = "this relay requires a login: connect with sipLogin and sipPassword".to_owned();
             return self.refuse(connection, "", info, now);
         }
+        self.admit_unverified(connection, hello, now);
+    }
+
+    /// Admits a `connection` without a login, or with a login that only the application can verify.
+    fn admit_unverified(&mut self, connection: ConnectionId, hello: ConnectionMessage, now: Time) {
         match bounded(hello) {
-            Ok(hello) => self.accept(connection, None, None, hello, now),
+            Ok(hello) => self.authorize(connection, None, None, hello, now),
             Err(octets) => {
                 let info =
                     format!("`connection` has {octets} octets; the maximum without a login is {MAX_ANONYMOUS_HELLO}");
@@ -226,12 +236,12 @@ impl Relay {
     }
 
     /// Creates the session. `account` is the account at the SIP server that the page named, if it named one.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         connection: ConnectionId,
-        login: Option<LoginName>,
-        account: Option<PageAccount>,
-        hello: ConnectionMessage,
+        id: SessionId,
+        (login, account): (Option<LoginName>, Option<PageAccount>),
+        (hello, granted): (ConnectionMessage, KeptGrant),
         now: Time,
     ) {
         if self.clients.socket(connection).is_none() {
@@ -242,8 +252,8 @@ impl Relay {
         {
             return self.refuse_session(connection, login, now);
         }
-        let id = SessionId(self.fresh_id());
         let token = self.token();
+        let options = granted.sip.as_deref().unwrap_or(&hello.sip).clone();
         let hello = ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello };
         let configured = login.as_ref().filter(|_| account.is_none()).and_then(|login| self.configured_account(login));
         let scheme = match (account, configured) {
@@ -252,12 +262,13 @@ impl Relay {
             (None, None) => Scheme::Local,
         };
         let refused_server = match scheme {
-            Scheme::Local if login.is_some() && !self.selects_relay(connection, &hello.sip) => {
-                refused_server(&hello.sip, self.config.sip.as_deref())
+            Scheme::Local if login.is_some() && !self.selects_relay(connection, &options) => {
+                refused_server(&options, self.config.sip.as_deref())
             }
             Scheme::Local | Scheme::Configured(_) | Scheme::Page(_) => None,
         };
-        self.clients.insert(id, connection, NewSession { login, scheme, refused_server, hello, token }, now);
+        let session = NewSession { login, scheme, refused_server, hello, token, granted };
+        self.clients.insert(id, connection, session, now);
         if let Some(login) = self.clients.get(id).and_then(Session::local_login) {
             self.locations.register(login, id);
         }
@@ -285,9 +296,9 @@ impl Relay {
             protocol.handle_input(&server::Input::Accepted, now);
         }
         self.arm_socket(connection);
-        self.send(connection, &ServerMessage::UserData(Box::new(data)));
+        self.send_to_session(id, &ServerMessage::UserData(Box::new(data)));
         if registered {
-            self.send(connection, &ServerMessage::Registered);
+            self.send_to_session(id, &ServerMessage::Registered);
         }
         if let Some(server) = refused_server {
             self.handle_server_not_permitted(connection, server);
@@ -316,7 +327,7 @@ impl Relay {
         }
     }
 
-    fn refuse(&mut self, connection: ConnectionId, login: &str, info: String, now: Time) {
+    pub(super) fn refuse(&mut self, connection: ConnectionId, login: &str, info: String, now: Time) {
         let fail = ServerMessage::Fail {
             api_method: "RegistrationStatusEvent".to_owned(),
             id: Some(login.to_owned()),
@@ -339,11 +350,13 @@ impl Relay {
     /// Handles the loss of the session's socket.
     pub(super) fn detach(&mut self, id: SessionId, now: Time) {
         self.end_calls_of(id, now);
+        self.forget_held_commands(id);
         let keep_for = self.config.keep_alive_for;
         let keeps_alive = self.clients.get(id).is_some_and(|session| session.hello().keep_alive == Some(true));
         // Sessions without a verified login are not kept, so that they do not accumulate.
         if keeps_alive && self.is_proved(id) && !keep_for.is_zero() {
             self.clients.suspend(id, now + keep_for);
+            self.report_authorization(AuthorizationOutput::Disconnected { session: id, is_kept: true });
             self.arm_session(id);
         } else {
             self.forget_session(id);
@@ -397,6 +410,8 @@ impl Relay {
     fn forget_session(&mut self, id: SessionId) -> Option<Session> {
         let session = self.clients.remove(id)?;
         self.arm_session(id);
+        self.forget_held_commands(id);
+        self.report_authorization(AuthorizationOutput::Disconnected { session: id, is_kept: false });
         if let Some(account) = session.account() {
             self.leave_account(account, id);
         }

@@ -2,6 +2,7 @@
 //! form (`relay/saved.rs`).
 
 use super::Relay;
+use super::authorizations::Authorizations;
 use super::call_table::CallTable;
 use super::clients::Clients;
 use super::configured_users::ConfiguredUsers;
@@ -14,6 +15,7 @@ use super::media_workers::MediaWorkers;
 use super::password_checks::PasswordChecks;
 use super::routing_questions::RoutingQuestions;
 use super::sip_accounts::SipAccounts;
+use super::submissions::Submissions;
 use crate::config::Config;
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
@@ -43,6 +45,8 @@ pub(super) struct RelayState {
     workers: MediaWorkers,
     media_names: MediaNames,
     questions: RoutingQuestions,
+    authorizations: Authorizations,
+    submissions: Submissions,
     agent: Option<Box<UserAgentState>>,
 }
 
@@ -64,6 +68,8 @@ impl Relay {
             workers: self.workers.clone(),
             media_names: self.media_names.clone(),
             questions: self.questions.clone(),
+            authorizations: self.authorizations.clone(),
+            submissions: self.submissions.clone(),
             agent: self.agent.as_ref().map(|agent| Box::new(agent.state())),
         }
     }
@@ -108,6 +114,8 @@ impl Relay {
             workers: state.workers.configured(&config),
             media_names: state.media_names,
             questions: state.questions,
+            authorizations: state.authorizations,
+            submissions: state.submissions,
             agent,
             config,
             commands: VecDeque::new(),

@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 mod admission;
+mod authorization;
 mod commands;
 mod flows;
 mod forwarding;
@@ -27,11 +28,12 @@ mod sip_wire;
 mod transfers;
 
 use super::Relay;
+use crate::authorization::AuthorizationOutput;
 use crate::call::CallEvent;
 use crate::command::CommandResult;
 use crate::config::{
-    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules,
-    Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames,
+    PortRules, Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use crate::record::CallRecord;
@@ -70,6 +72,7 @@ pub(super) fn config() -> Config {
         password_checks: 2,
         accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),
         routing: Routing::Local,
+        authorization: Authorization::Local,
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
         direct_media: false,
@@ -148,6 +151,7 @@ pub(super) struct RouteQuestion {
     pub(super) call: crate::call::CallKey,
     pub(super) from: crate::io::RouteSource,
     pub(super) to: crate::address::Address,
+    pub(super) subject: Option<Box<crate::io::RouteSubject>>,
 }
 
 /// A relay, its virtual clock, the messages of every browser and the commands of the media workers.
@@ -176,6 +180,8 @@ pub(super) struct Bench {
     pub(super) ends: Vec<Time>,
     /// Calls that the shell is to route.
     pub(super) routes: Vec<RouteQuestion>,
+    /// Questions to the application, and reports for it.
+    pub(super) authorizations: Vec<AuthorizationOutput>,
     /// Events of calls, with their records.
     pub(super) events: Vec<(CallEvent, CallRecord)>,
     /// Results of commands.
@@ -210,6 +216,7 @@ impl Bench {
             questions: Vec::new(),
             ends: Vec::new(),
             routes: Vec::new(),
+            authorizations: Vec::new(),
             events: Vec::new(),
             results: Vec::new(),
             offenses: Vec::new(),
@@ -241,7 +248,9 @@ impl Bench {
             .chain(relay.agent_deadline())
             .chain(relay.media_names.deadlines())
             .chain(relay.records.deadlines())
-            .chain(relay.questions.deadlines());
+            .chain(relay.questions.deadlines())
+            .chain(relay.authorizations.deadlines())
+            .chain(relay.submissions.deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 
@@ -275,9 +284,10 @@ impl Bench {
                     self.checks.push((request, login, password.reveal().to_owned()));
                 }
                 Output::ResolveHost { request, host } => self.questions.push((request, host)),
-                Output::Route { request, call, from, to } => {
-                    self.routes.push(RouteQuestion { request, call, from, to });
+                Output::Route { request, call, from, to, subject } => {
+                    self.routes.push(RouteQuestion { request, call, from, to, subject });
                 }
+                Output::Authorization(output) => self.authorizations.push(output),
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::ServerNotPermitted { server, informed } => self.servers_not_permitted.push((server, informed)),
@@ -447,6 +457,7 @@ impl Bench {
         assert!(self.relay.workers.is_idle(), "shares in the ports are left");
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         assert!(self.relay.questions.is_empty(), "calls wait for their routing");
+        assert!(self.relay.authorizations.is_empty() && self.relay.submissions.is_empty(), "questions are open");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::Open { leg, .. } => Some(*leg),
             _ => None,

@@ -148,7 +148,7 @@ impl Relay {
             return self.refuse_transfer(at, "another transfer is in progress", now);
         }
         let routed = RoutedCall::Transfer { at, target: Box::new(target.clone()), refer: Box::new(refer) };
-        self.request_route(source.clone(), target, routed, now);
+        self.request_route(source.clone(), target, None, routed, now);
     }
 
     /// Alerts the targets of a transfer, if the call is still established.

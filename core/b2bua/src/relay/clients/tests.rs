@@ -1,4 +1,5 @@
 use super::*;
+use crate::authorization::KeptGrant;
 use offhook_signaling::server::Limits;
 use proptest::prelude::*;
 
@@ -53,7 +54,14 @@ fn socket() -> Socket {
 
 fn new_session(user: u8, token: String) -> NewSession {
     let login = (user > 0).then(|| LoginName(format!("user{user}")));
-    NewSession { login, scheme: Scheme::Local, refused_server: None, hello: ConnectionMessage::default(), token }
+    NewSession {
+        login,
+        scheme: Scheme::Local,
+        refused_server: None,
+        hello: ConnectionMessage::default(),
+        token,
+        granted: KeptGrant::default(),
+    }
 }
 
 /// Applies steps, as the relay does, with fresh identifiers.

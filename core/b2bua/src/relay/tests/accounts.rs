@@ -21,7 +21,7 @@ pub(in crate::relay) fn hello_sip(login: &str, password: &str) -> ConnectionMess
     ConnectionMessage { sip, ..hello(login) }
 }
 
-fn registered(account: AccountId) -> Event {
+pub(super) fn registered(account: AccountId) -> Event {
     Event::Registered { account, expires: Duration::from_secs(600) }
 }
 

@@ -5,7 +5,7 @@ use super::{Bench, RouteQuestion, config, with_sip};
 use crate::address::Address;
 use crate::command::CommandError;
 use crate::config::{Config, LoginName, Routing};
-use crate::io::{ConnectionId, Input, RequestId, RouteSource, RouteTarget};
+use crate::io::{ConnectionId, Input, RequestId, RouteAnswer, RouteSource, RouteTarget};
 use core::time::Duration;
 use offhook_signaling::message::{CallId, ClientMessage};
 use offhook_signaling::reason::EndReason;
@@ -31,6 +31,10 @@ impl Bench {
     }
 
     fn route(&mut self, request: RequestId, answer: Result<Vec<RouteTarget>, EndReason>) {
+        self.decide(request, answer.map_or_else(RouteAnswer::Refused, RouteAnswer::Targets));
+    }
+
+    fn decide(&mut self, request: RequestId, answer: RouteAnswer) {
         self.input(Input::Routed { request, answer });
     }
 
