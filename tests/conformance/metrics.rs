@@ -102,6 +102,7 @@ async fn counters_follow_answered_call() {
     }
     let jitter = "offhook_stream_jitter_seconds_count{direction=\"received\"}";
     assert_eq!(value(&after, jitter), 2.0, "one audio stream of each leg");
+    assert_eq!(value(&after, "offhook_stream_mos_count{direction=\"received\"}"), 2.0);
     let summed = ["offhook_call_setup_seconds_sum", "offhook_call_duration_seconds_sum"];
     assert!(summed.iter().all(|name| value(&after, name) > 0.0), "{after:#?}");
     assert_eq!((value(&after, "offhook_calls"), value(&after, "offhook_legs")), (0.0, 0.0));

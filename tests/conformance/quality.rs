@@ -97,6 +97,8 @@ async fn ended_call_logs_losses_and_jitter_of_both_legs() {
     assert_eq!((of("callee_tx_lost"), of("callee_tx_jitter_ms")), (7.0, 20.0), "{line}");
     assert!(of("caller_rx_packets") > 200.0 && of("caller_tx_packets") == f64::from(PACKETS - LOST), "{line}");
     assert!(of("caller_rx_lost") <= 2.0 && of("caller_rx_jitter_ms") < 150.0, "{line}");
+    // 5 % of losses and a delay of 420 ms at the relay; 7 losses and 20 ms of jitter at the phone.
+    assert!((2.0..2.6).contains(&of("callee_rx_mos")) && (3.9..4.35).contains(&of("callee_tx_mos")), "{line}");
     assert_eq!(field(line, "other_rx_packets"), None, "{line}");
 }
 

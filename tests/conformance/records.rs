@@ -80,6 +80,8 @@ async fn answered_call_is_recorded_in_both_stores() {
     for leg in [0, 1] {
         let packets = record.pointer(&format!("/legs/{leg}/streams/0/received/packets")).and_then(Value::as_u64);
         assert!(packets.is_some_and(|packets| packets > 0), "{record}");
+        let mos = record.pointer(&format!("/legs/{leg}/streams/0/received/mos")).and_then(Value::as_f64);
+        assert!(mos.is_some_and(|mos| (1.0..=4.5).contains(&mos)), "{record}");
     }
     assert_eq!(dialed(&folder), ["bob"]);
     drop(at_bob);

@@ -13,6 +13,7 @@ pub mod identity;
 mod io;
 mod leg;
 pub mod ports;
+pub mod quality;
 pub mod rtcp;
 pub mod rtp;
 pub mod seal;

@@ -43,6 +43,10 @@ pub struct DirectionDetail {
     pub jitter_ms: Option<f64>,
     /// The round-trip time in ms, for sent packets only, if it could be measured.
     pub round_trip_ms: Option<f64>,
+    /// The transmission rating factor R of audio by ITU-T G.107, 0 to 93.2; none if it cannot be estimated.
+    pub r_factor: Option<f64>,
+    /// The mean opinion score of audio by ITU-T G.107, 1 to 4.5; none if it cannot be estimated.
+    pub mos: Option<f64>,
 }
 
 impl LegDetail {
@@ -68,6 +72,7 @@ impl StreamDetail {
             MediaKind::Video => "video",
         };
         let (totals, peer) = (stream.received, stream.peer);
+        let (of_received, of_sent) = (stream.received_quality(), stream.sent_quality());
         Self {
             kind: kind.to_owned(),
             received: DirectionDetail {
@@ -76,6 +81,8 @@ impl StreamDetail {
                 lost: Some(totals.lost),
                 jitter_ms: Some(millis(stream.jitter)),
                 round_trip_ms: None,
+                r_factor: of_received.map(|speech| hundredths(speech.rating)),
+                mos: of_received.map(|speech| hundredths(speech.mos)),
             },
             sent: DirectionDetail {
                 packets: stream.sent_packets,
@@ -84,9 +91,16 @@ impl StreamDetail {
                 lost: peer.map(|peer| u64::try_from(peer.lost).unwrap_or(0)),
                 jitter_ms: peer.map(|peer| millis(peer.jitter)),
                 round_trip_ms: peer.and_then(|peer| peer.round_trip).map(millis),
+                r_factor: of_sent.map(|speech| hundredths(speech.rating)),
+                mos: of_sent.map(|speech| hundredths(speech.mos)),
             },
         }
     }
+}
+
+/// Rounds to hundredths.
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 /// Milliseconds with a resolution of a microsecond.

@@ -37,9 +37,16 @@ fn at(seconds: u64) -> Time {
 }
 
 fn stream() -> StreamDetail {
-    let received =
-        DirectionDetail { packets: 500, octets: 80_000, lost: Some(3), jitter_ms: Some(1.25), round_trip_ms: None };
-    let sent = DirectionDetail { lost: None, jitter_ms: None, ..received.clone() };
+    let received = DirectionDetail {
+        packets: 500,
+        octets: 80_000,
+        lost: Some(3),
+        jitter_ms: Some(1.25),
+        round_trip_ms: None,
+        r_factor: Some(91.2),
+        mos: Some(4.37),
+    };
+    let sent = DirectionDetail { lost: None, jitter_ms: None, r_factor: None, mos: None, ..received.clone() };
     StreamDetail { kind: "audio".to_owned(), received, sent }
 }
 
@@ -186,6 +193,7 @@ fn json_lines_continue_after_an_incomplete_line() {
     assert_eq!((&lines[0]["setupMs"], &lines[0]["durationMs"]), (&5_000.into(), &60_000.into()));
     assert_eq!(lines[0]["routes"][1]["address"], "carol");
     let stream = &lines[0]["legs"][0]["streams"][0];
+    assert_eq!((&stream["received"]["rFactor"], &stream["received"]["mos"]), (&91.2.into(), &4.37.into()));
     assert_eq!((&stream["received"]["jitterMs"], &stream["sent"]["lost"]), (&1.25.into(), &serde_json::Value::Null));
     assert!(lines[1]["callee"].is_null() && lines[1]["durationMs"].is_null() && lines[1]["sipStatus"].is_null());
     assert_eq!(lines[1]["endReason"], "notFound");

@@ -39,15 +39,15 @@ pub(super) fn write(event: &CallEvent, record: &CallRecord, at: Time) {
                 call = call.0, %scheme, %caller, callee, codecs, reason, setup_ms, duration_ms,
                 caller_rx_packets = a.rx_packets, caller_rx_lost = a.rx_lost, caller_rx_jitter_ms = a.rx_jitter_ms,
                 caller_tx_packets = a.tx_packets, caller_tx_lost = a.tx_lost, caller_tx_jitter_ms = a.tx_jitter_ms,
-                caller_rtt_ms = a.rtt_ms,
+                caller_rtt_ms = a.rtt_ms, caller_rx_mos = a.rx_mos, caller_tx_mos = a.tx_mos,
                 callee_rx_packets = b.rx_packets, callee_rx_lost = b.rx_lost, callee_rx_jitter_ms = b.rx_jitter_ms,
                 callee_tx_packets = b.tx_packets, callee_tx_lost = b.tx_lost, callee_tx_jitter_ms = b.tx_jitter_ms,
-                callee_rtt_ms = b.rtt_ms,
+                callee_rtt_ms = b.rtt_ms, callee_rx_mos = b.rx_mos, callee_tx_mos = b.tx_mos,
                 other_rx_packets = other.rx_packets, other_rx_lost = other.rx_lost,
                 other_rx_jitter_ms = other.rx_jitter_ms,
                 other_tx_packets = other.tx_packets, other_tx_lost = other.tx_lost,
                 other_tx_jitter_ms = other.tx_jitter_ms,
-                other_rtt_ms = other.rtt_ms,
+                other_rtt_ms = other.rtt_ms, other_rx_mos = other.rx_mos, other_tx_mos = other.tx_mos,
                 "call ended"
             );
         }
@@ -65,11 +65,13 @@ struct Figures {
     tx_lost: Option<u64>,
     tx_jitter_ms: Option<f64>,
     rtt_ms: Option<f64>,
+    rx_mos: Option<f64>,
+    tx_mos: Option<f64>,
 }
 
 impl Figures {
     fn of(record: &CallRecord, role: LegRole) -> Self {
-        let Some(LegQuality { received, jitter, sent, peer }) = record.quality_of(role) else {
+        let Some(LegQuality { received, jitter, mos, sent, peer }) = record.quality_of(role) else {
             return Self::default();
         };
         Self {
@@ -80,6 +82,8 @@ impl Figures {
             tx_lost: peer.map(|peer| peer.lost),
             tx_jitter_ms: peer.map(|peer| tenths(peer.jitter)),
             rtt_ms: peer.and_then(|PeerQuality { round_trip, .. }| round_trip).map(tenths),
+            rx_mos: mos.map(hundredths),
+            tx_mos: peer.and_then(|peer| peer.mos).map(hundredths),
         }
     }
 }
@@ -87,6 +91,11 @@ impl Figures {
 /// Converts to milliseconds, rounded to tenths.
 fn tenths(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// Rounds a score to hundredths.
+fn hundredths(score: f64) -> f64 {
+    (score * 100.0).round() / 100.0
 }
 
 fn millis(duration: Duration) -> u64 {

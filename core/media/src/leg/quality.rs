@@ -3,10 +3,12 @@
 use super::Leg;
 use super::stream::MediaStream;
 use crate::command::{LegReport, PeerReception, ReportStage, StreamStatistics};
+use crate::quality::SpeechCodec;
 use crate::rtcp::statistics::{Reception, ReceptionTotals, ReportBlock, duration_of_ticks, middle_of};
 use crate::rtp::rewrite::SourceId;
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_sdp::codec::Payload;
 
 /// The number of sender reports whose time is stored. A report block usually refers to the last one.
 const KEPT: usize = 4;
@@ -93,6 +95,8 @@ impl Leg {
         let last = receptions().max_by_key(|reception| reception.received_at());
         StreamStatistics {
             kind: stream.negotiated.remote.kind,
+            received_codec: speech_codec(&stream.negotiated.received),
+            sent_codec: speech_codec(&stream.negotiated.remote.payloads),
             received,
             jitter: last.map_or(stream.past.jitter, Reception::jitter),
             sent_packets: stream.packets,
@@ -100,4 +104,10 @@ impl Leg {
             peer: stream.peer,
         }
     }
+}
+
+/// The codec that is preferred in a list of payloads.
+fn speech_codec(payloads: &[Payload]) -> Option<SpeechCodec> {
+    let primary = payloads.iter().find(|payload| payload.codec.is_primary())?;
+    SpeechCodec::of(&primary.codec)
 }

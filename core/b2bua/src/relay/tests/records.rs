@@ -6,6 +6,7 @@ use crate::io::ConnectionId;
 use crate::record::{CallScheme, LegRole};
 use core::time::Duration;
 use offhook_media::command::{Command, Event, LegKey, LegReport, PeerReception, ReportStage, StreamStatistics};
+use offhook_media::quality::SpeechCodec;
 use offhook_media::rtcp::statistics::ReceptionTotals;
 use offhook_sdp::codec::MediaKind;
 use offhook_signaling::message::ClientMessage;
@@ -82,6 +83,8 @@ fn ignored_input_is_counted() {
 fn statistics(received: u64, lost: u64, jitter_ms: u64) -> Vec<StreamStatistics> {
     vec![StreamStatistics {
         kind: MediaKind::Audio,
+        received_codec: Some(SpeechCodec::Pcm),
+        sent_codec: Some(SpeechCodec::Pcm),
         received: ReceptionTotals { packets: received, octets: received * 160, lost },
         jitter: Duration::from_millis(jitter_ms),
         sent_packets: 1000,
@@ -135,6 +138,9 @@ fn ended_record_has_final_statistics_of_both_legs() {
     assert_eq!((of_caller.jitter, of_callee.jitter), (Duration::from_millis(5), Duration::from_millis(1)));
     let peer = of_caller.peer.unwrap();
     assert_eq!((peer.lost, peer.jitter.as_millis(), peer.round_trip), (9, 2, Some(Duration::from_millis(40))));
+    // 5 % of losses at the relay, less than 1 % at the peer; both with 40 ms of round-trip time.
+    let [received, sent] = [of_caller.mos, peer.mos].map(|mos| mos.expect("a score"));
+    assert!((3.80..3.90).contains(&received) && (4.25..4.35).contains(&sent), "{received} {sent}");
     assert_eq!(record.quality_of(LegRole::Other), None);
     bench.assert_no_leak(&[]);
 }
