@@ -10,6 +10,7 @@ pub mod config;
 pub mod descriptors;
 pub mod http;
 pub mod lifecycle;
+pub mod media_files;
 pub mod media_plane;
 mod memory;
 pub mod metrics;

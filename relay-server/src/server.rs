@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::media_files::{RecordingThread, ShellAudio};
 use crate::media_plane::{self, MediaThread, Totals, WorkerSockets};
 use crate::memory;
 use crate::quota::Quota;
@@ -105,7 +106,7 @@ impl RunningRelay {
         config.own = own_names(settings, &discovered, &[&plain, &tls], &sip);
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
-        let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
+        let MediaStarted { threads, audio, recordings } = start_media(settings, sockets, &identity, clock, &to_plane)?;
         let media_totals = threads.iter().map(MediaThread::totals).collect();
         let media_queues = threads.iter().map(MediaThread::queue_length).collect();
         let accounts = Accounts::new(settings.accounts.clone());
@@ -118,7 +119,7 @@ impl RunningRelay {
         let record_stores = records.stores.clone();
         let plane = start_plane(
             plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory), Arc::clone(&feed)),
-            records,
+            (records, recordings),
             &supervisor,
         )?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
@@ -130,6 +131,7 @@ impl RunningRelay {
             media_queues,
             records: record_stores,
             sip: sip_counters,
+            audio,
             security_log: Arc::clone(&security_log),
             workers,
         };
@@ -142,7 +144,7 @@ impl RunningRelay {
         let (api, api_state) = start_api(api, settings, (&app, clock), stop_listeners, &supervisor)?;
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
-        let running = Self {
+        Ok(Self {
             plain,
             tls,
             media,
@@ -157,8 +159,7 @@ impl RunningRelay {
             stop,
             plane,
             ended_parts,
-        };
-        Ok(running)
+        })
     }
 
     /// Refuses new calls and client sessions from now on. The receiver is notified when the last call has ended.
@@ -190,7 +191,7 @@ impl RunningRelay {
     /// Ends all calls and closes all sockets. This takes at most 5 s, even if peers do not respond.
     pub async fn shut_down(self) {
         self.app.lifecycle.enter(Phase::Stopping);
-        let RunningPlane { stop, ended, mut records } = self.plane;
+        let RunningPlane { stop, ended, mut records, recordings } = self.plane;
         let _ = stop.send(());
         let closed = async {
             let _ = ended.await;
@@ -206,6 +207,8 @@ impl RunningRelay {
             tracing::warn!("shutdown: some WebSockets were not closed, or some records were not written, in time");
         }
         records.report_unwritten();
+        // Completes the files. The media threads have ended, so that no samples follow.
+        let _ = tokio::task::spawn_blocking(move || drop(recordings)).await;
         let _ = self.stop.send(true);
     }
 }
@@ -292,6 +295,7 @@ struct AppParts {
     media_queues: Vec<Arc<AtomicUsize>>,
     records: RecordStores,
     sip: Option<Arc<SipCounters>>,
+    audio: Arc<ShellAudio>,
     security_log: Arc<SecurityLog>,
     workers: usize,
 }
@@ -299,7 +303,7 @@ struct AppParts {
 impl AppParts {
     /// Creates the state of the HTTP handlers.
     fn app(self, settings: &Settings, demo: Demo) -> io::Result<App> {
-        let Self { plane, gauges, media, media_queues, records, sip, security_log, workers } = self;
+        let Self { plane, gauges, media, media_queues, records, sip, audio, security_log, workers } = self;
         Ok(App {
             plane,
             next_connection: AtomicU64::new(1),
@@ -308,6 +312,7 @@ impl AppParts {
             media_queues,
             records,
             api: Arc::default(),
+            audio,
             sip,
             sockets: watch::Sender::new(0),
             lifecycle: Arc::new(Lifecycle::default()),
@@ -355,10 +360,15 @@ struct RunningPlane {
     /// Resolves when the thread ends.
     ended: oneshot::Receiver<()>,
     records: RecordWriters,
+    recordings: RecordingThread,
 }
 
 /// Starts the signaling plane on a separate thread, so that it and the tokio tasks do not delay one another.
-fn start_plane(plane: SignalingPlane, records: RecordWriters, supervisor: &Supervisor) -> io::Result<RunningPlane> {
+fn start_plane(
+    plane: SignalingPlane,
+    (records, recordings): (RecordWriters, RecordingThread),
+    supervisor: &Supervisor,
+) -> io::Result<RunningPlane> {
     let (done, ended) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
     let running = supervisor.running("signaling plane");
@@ -367,7 +377,7 @@ fn start_plane(plane: SignalingPlane, records: RecordWriters, supervisor: &Super
         let _parts = (running, done);
         runtime.block_on(plane.run(stopped));
     })?;
-    Ok(RunningPlane { stop, ended, records })
+    Ok(RunningPlane { stop, ended, records, recordings })
 }
 
 fn open(
@@ -433,13 +443,22 @@ fn codecs(settings: &Settings) -> Codecs {
     codecs
 }
 
-fn media_threads(
+/// The started media plane.
+struct MediaStarted {
+    threads: Vec<MediaThread>,
+    audio: Arc<ShellAudio>,
+    recordings: RecordingThread,
+}
+
+fn start_media(
     settings: &Settings,
     sockets: Vec<WorkerSockets>,
     identity: &DtlsIdentity,
     clock: Clock,
     to_plane: &ToPlane,
-) -> io::Result<Vec<MediaThread>> {
+) -> io::Result<MediaStarted> {
+    let (audio, recordings) = ShellAudio::start(&settings.media_files)?;
+    let audio = Arc::new(audio);
     let mut threads = Vec::with_capacity(sockets.len());
     let queues = media_plane::worker_queues(sockets.len())?;
     let codecs = Arc::new(codecs(settings));
@@ -452,6 +471,7 @@ fn media_threads(
         config.rtp_timeout = Some(settings.sip.rtp_timeout).filter(|timeout| !timeout.is_zero());
         config.latch = settings.sip.rtp_latch;
         config.codecs = Arc::<Codecs>::clone(&codecs);
+        config.audio = Arc::<ShellAudio>::clone(&audio);
         let report = to_plane.media_events();
         let worker = Worker::new(config, seed()?, now);
         let plane = to_plane.media.clone();
@@ -462,7 +482,7 @@ fn media_threads(
         let setup = media_plane::ThreadSetup { name, sockets, queues, clock, wake_interval };
         threads.push(media_plane::spawn(setup, worker, report, ended)?);
     }
-    Ok(threads)
+    Ok(MediaStarted { threads, audio, recordings })
 }
 
 fn fixed_parts(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> FixedParts {

@@ -1,7 +1,7 @@
 //! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
-use super::{ApiSettings, Settings, SipSettings, Verify, records};
+use super::{ApiSettings, Settings, SipSettings, Verify, media_files, records};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -81,6 +81,7 @@ pub fn explain(settings: &Settings) -> String {
     lines
         .into_iter()
         .chain(records::explain(&s.records))
+        .chain(media_files::explain(&s.media_files))
         .chain(sip(&s.sip))
         .chain(api(&s.api))
         .map(|(name, value)| format!("{name:<30} {value}\n"))

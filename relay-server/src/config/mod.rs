@@ -5,6 +5,7 @@ mod api;
 mod effective;
 mod file;
 pub mod live;
+mod media_files;
 mod options;
 mod records;
 mod sip;
@@ -13,6 +14,7 @@ mod value;
 pub use accounts::AccountSettings;
 pub use api::ApiSettings;
 pub use effective::explain;
+pub use media_files::{MediaFileSettings, RecordingFormat, RecordingSettings};
 pub use options::{OPTIONS, OptionSpec};
 pub use records::{DatabaseLocation, RecordSettings};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
@@ -116,6 +118,8 @@ pub struct Settings {
     pub connection_timeout: Duration,
     /// Call detail records.
     pub records: RecordSettings,
+    /// Playback files and recordings.
+    pub media_files: MediaFileSettings,
     /// SIP servers, phones, and media towards them.
     pub sip: SipSettings,
     /// The REST API.
@@ -166,6 +170,7 @@ impl Default for Settings {
             ping_probes: 10,
             connection_timeout: Duration::from_secs(10),
             records: RecordSettings::default(),
+            media_files: MediaFileSettings::default(),
             sip: SipSettings::default(),
             api: ApiSettings::default(),
         }

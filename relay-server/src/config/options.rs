@@ -1,7 +1,7 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, api, records, sip};
+use super::{Settings, api, media_files, records, sip};
 use crate::http::ProxyHeader;
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
@@ -87,6 +87,19 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("records", "sqlite", set!(records.sqlite = given => records::location(given)?)),
     option("records", "json_lines", set!(records.json_lines = given => given.path()?)),
     option("records", "retention_days", set!(records.retention = given => records::retention(given)?)),
+    option("media_files", "directory", set!(media_files.directory = given => given.path()?)),
+    option("media_files", "memory_mb", set!(media_files.memory = given => media_files::octets(given, 1)?)),
+    option("media_files", "recordings", set!(media_files.recordings.directory = given => given.path()?)),
+    option("media_files", "pattern", set!(media_files.recordings.pattern = given => media_files::pattern(given)?)),
+    option("media_files", "format", set!(media_files.recordings.format = given => media_files::format(given)?)),
+    option("media_files", "rate", set!(media_files.recordings.rate = given => media_files::rate(given)?)),
+    option("media_files", "max_length", set!(media_files.recordings.max_length = given => given.some_duration()?)),
+    option("media_files", "max_total_mb", set!(media_files.recordings.max_total = given => media_files::total(given)?)),
+    option(
+        "media_files",
+        "min_free_mb",
+        set!(media_files.recordings.min_free = given => media_files::octets(given, 0)?),
+    ),
     option("sip", "listen", set!(sip.listen = given => Some(sip::listen(given)?))),
     option("sip", "public_address", sip::public_address),
     option("sip", "local_networks", set!(sip.local_networks = given => given.networks()?)),

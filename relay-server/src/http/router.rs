@@ -5,6 +5,7 @@ use super::client_address::{Peer, TrustedProxies};
 use super::health::{healthz, metrics, readyz};
 use crate::api::ApiCounters;
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::media_files::ShellAudio;
 use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::records::RecordStores;
@@ -49,6 +50,8 @@ pub struct App {
     pub media_queues: Vec<Arc<AtomicUsize>>,
     /// The stores of call detail records.
     pub records: RecordStores,
+    /// Playback files and recordings.
+    pub audio: Arc<ShellAudio>,
     /// Totals of the REST API.
     pub api: Arc<ApiCounters>,
     /// Counters of the SIP transport, if SIP is used.
