@@ -887,7 +887,10 @@ export interface SipOptions {
 export interface SessionOptions {
     /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
     urlServer: string;
-    /** The token of an earlier session ({@link UserData}); takes that session over, in place of `sipOptions`. */
+    /**
+     * A token in place of `sipOptions`: that of an earlier session ({@link UserData}), which is taken over, or a JSON Web Token that the
+     * application has issued for a new session.
+     */
     authToken?: string;
     /** The relay keeps the session and its registration for some time after the WebSocket closed, for `authToken`. */
     keepAlive?: boolean;
@@ -929,6 +932,11 @@ export interface UserData {
     demo?: boolean;
     [field: string]: unknown;
 }
+/** The notice that the JSON Web Token of a session expires soon; see `renewToken` of the session. */
+export interface TokenNotice {
+    /** The remaining time in seconds. */
+    expiresIn: number;
+}
 /** The interface of the module that a session uses. */
 export interface SessionContext {
     providers: string[];
@@ -947,6 +955,7 @@ export declare class Session {
      */
     on(event: "INCOMING_CALL", callback: (call: Call) => void): this;
     on(event: "ESTABLISHED", callback: (session: Session, data: UserData) => void): this;
+    on(event: "TOKEN_EXPIRING", callback: (notice: TokenNotice) => void): this;
     on(event: "WARN" | "APP_DATA" | "DEBUG", callback: (data: Record<string, unknown>) => void): this;
     on(event: SessionStatus, callback: (session: Session, data?: unknown) => void): this;
     /** The UUID of the session. It is local and never sent. */
@@ -973,6 +982,14 @@ export declare class Session {
      *   with an Error if there is no connection or the payload is not a JSON value.
      */
     sendData(payload: unknown): Promise<unknown>;
+    /**
+     * Replaces the JSON Web Token of the session, which expires soon (TOKEN_EXPIRING) or has expired during a call, with a new one for the
+     * same login.
+     *
+     * @returns a promise of the status object of the relay, whose `expiresIn` is the lifetime in seconds; rejected with that object if the
+     *   token is not accepted, whose `info` is the reason, and with an Error if there is no connection.
+     */
+    renewToken(token: string): Promise<unknown>;
     /** Sends an object to the relay. The Offhook relay accepts and drops it. */
     submitBugReport(report: unknown): void;
     /** Sets the level DEBUG, sends the log lines to the relay and requests debugging there; DEBUG is fired. */
@@ -1035,7 +1052,7 @@ export declare function readStats(connection: RTCPeerConnection, media: CallMedi
 
 // dist/types/types.d.ts
 export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
-export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
+export type { Session, SessionOptions, SessionStatus, SipOptions, TokenNotice, UserData } from "./session.js";
 export type { DeviceChange } from "./local-media.js";
 export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
 export type { Constraints, Device, DeviceList, VideoOptions } from "./media.js";

@@ -30,7 +30,10 @@ export interface SipOptions {
 export interface SessionOptions {
   /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
   urlServer: string;
-  /** The token of an earlier session ({@link UserData}); takes that session over, in place of `sipOptions`. */
+  /**
+   * A token in place of `sipOptions`: that of an earlier session ({@link UserData}), which is taken over, or a JSON Web Token that the
+   * application has issued for a new session.
+   */
   authToken?: string;
   /** The relay keeps the session and its registration for some time after the WebSocket closed, for `authToken`. */
   keepAlive?: boolean;
@@ -73,6 +76,12 @@ export interface UserData {
   /** The relay runs in demo mode and accepts any login without a password. */
   demo?: boolean;
   [field: string]: unknown;
+}
+
+/** The notice that the JSON Web Token of a session expires soon; see `renewToken` of the session. */
+export interface TokenNotice {
+  /** The remaining time in seconds. */
+  expiresIn: number;
 }
 
 /** The interface of the module that a session uses. */
@@ -151,6 +160,7 @@ export class Session {
    */
   on(event: "INCOMING_CALL", callback: (call: Call) => void): this;
   on(event: "ESTABLISHED", callback: (session: Session, data: UserData) => void): this;
+  on(event: "TOKEN_EXPIRING", callback: (notice: TokenNotice) => void): this;
   on(event: "WARN" | "APP_DATA" | "DEBUG", callback: (data: Record<string, unknown>) => void): this;
   on(event: SessionStatus, callback: (session: Session, data?: unknown) => void): this;
   on(event: string, callback: Handler): this {
@@ -206,13 +216,31 @@ export class Session {
    *   with an Error if there is no connection or the payload is not a JSON value.
    */
   sendData(payload: unknown): Promise<unknown> {
+    return this.#operation((id) => {
+      if (JSON.stringify(payload) === undefined) throw new TypeError("The payload must be a value that JSON has");
+      this.#core?.sendData(id, payload);
+    });
+  }
+
+  /** Starts an operation whose result the relay sends under the same id. */
+  #operation(start: (id: string) => void): Promise<unknown> {
     const id = uuid();
     return new Promise((resolve, reject) => {
       if (!["CONNECTED", "ESTABLISHED", "REGISTERED"].includes(this.status())) throw this.#notConnected();
-      if (JSON.stringify(payload) === undefined) throw new TypeError("The payload must be a value that JSON has");
+      start(id);
       this.#data.set(id, { resolve, reject });
-      this.#core?.sendData(id, payload);
     });
+  }
+
+  /**
+   * Replaces the JSON Web Token of the session, which expires soon (TOKEN_EXPIRING) or has expired during a call, with a new one for the
+   * same login.
+   *
+   * @returns a promise of the status object of the relay, whose `expiresIn` is the lifetime in seconds; rejected with that object if the
+   *   token is not accepted, whose `info` is the reason, and with an Error if there is no connection.
+   */
+  renewToken(token: string): Promise<unknown> {
+    return this.#operation((id) => this.#core?.renewToken(id, token));
   }
 
   /** Sends an object to the relay. The Offhook relay accepts and drops it. */

@@ -233,6 +233,12 @@ impl SessionHandle {
         self.driver.act(Input::Send(ClientMessage::SendData { operation_id, payload }));
     }
 
+    /// Renews the login with a new token of the application.
+    #[wasm_bindgen(js_name = renewToken)]
+    pub fn renew_token(&self, operation_id: String, token: String) {
+        self.driver.act(Input::Send(ClientMessage::RenewToken { operation_id, token }));
+    }
+
     /// Sends a bug report.
     #[wasm_bindgen(js_name = submitBugReport)]
     pub fn submit_bug_report(&self, report: JsValue) {

@@ -73,16 +73,19 @@ pub fn decode(frame: &str) -> Option<(ReceivedMessage, JsValue)> {
         "fail" => Some(ReceivedMessage::Fail),
         "OnDataEvent" => Some(ReceivedMessage::Data),
         "notifySessionDebugEvent" => Some(ReceivedMessage::SessionDebug),
-        "DataStatusEvent" => text(&first, "operationId").map(|operation_id| ReceivedMessage::DataStatus {
-            operation_id,
-            accepted: text(&first, "status").as_deref() == Some("ACCEPTED"),
-        }),
+        "DataStatusEvent" | "offhookTokenStatus" => {
+            text(&first, "operationId").map(|operation_id| ReceivedMessage::DataStatus {
+                operation_id,
+                accepted: text(&first, "status").as_deref() == Some("ACCEPTED"),
+            })
+        }
         "offhookDtmf" => call_id()
             .zip(text(&first, "digit").and_then(|digit| digit.chars().next()))
             .map(|(call_id, digit)| ReceivedMessage::Dtmf { call_id, digit }),
         "offhookHold" => call_id()
             .zip(field(&first, "held").as_bool())
             .map(|(call_id, held)| ReceivedMessage::Hold { call_id, held }),
+        "offhookTokenExpiring" => Some(ReceivedMessage::TokenExpiring),
         "offhookDirect" => direct(&first).map(|direct| ReceivedMessage::Direct(Box::new(direct))),
         _ => None,
     };
@@ -167,6 +170,9 @@ pub fn encode(message: &ClientMessage) -> String {
             .json("candidate", direct.step.candidate()),
         ClientMessage::SendData { operation_id, payload } => {
             Body::new().set("operationId", Some(operation_id.as_str())).json("payload", Some(payload))
+        }
+        ClientMessage::RenewToken { operation_id, token } => {
+            Body::new().set("operationId", Some(operation_id.as_str())).set("token", Some(token.as_str()))
         }
         ClientMessage::SubmitBugReport(report) => {
             return frame(message.name(), &JSON::parse(report.as_str()).unwrap_or(JsValue::NULL));

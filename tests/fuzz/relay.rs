@@ -3,8 +3,8 @@
 use crate::script::Script;
 use core::time::Duration;
 use offhook_b2bua::config::{
-    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules,
-    Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, GuardRules, MediaProfile, OwnNames,
+    PortRules, Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
@@ -124,6 +124,8 @@ fn config() -> Config {
         message_burst: 10_000,
         max_calls_per_session: 3,
         max_sessions_per_login: 3,
+        guards: GuardRules::default(),
+        token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
         fingerprint: Fingerprint::sha256([7; 32]),
@@ -218,6 +220,7 @@ impl Stage {
                 | Output::Route { .. }
                 | Output::Authorization(_)
                 | Output::VerifyPassword { .. }
+                | Output::VerifyToken { .. }
                 | Output::Offense(_)
                 | Output::Media { .. }
                 | Output::RegistrationFailed { .. }
@@ -258,7 +261,7 @@ impl Stage {
         let hello =
             ConnectionMessage { sip, keep_alive, offhook: Some(Extension::ours()), ..ConnectionMessage::default() };
         self.pages.insert(connection, BTreeSet::new());
-        self.input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None });
+        self.input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None, origin: None });
         self.send(connection, &ClientMessage::Connection(Box::new(hello)));
     }
 

@@ -7,8 +7,8 @@ use crate::sip_server::{SipServer, settings};
 use core::time::Duration;
 use offhook_b2bua::call::CallKey;
 use offhook_b2bua::config::{
-    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, MediaProfile, OwnNames, PortRules, Routing,
-    RtpAddress, RtpWorker, Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, GuardRules, MediaProfile, OwnNames, PortRules,
+    Routing, RtpAddress, RtpWorker, Sip, Srtp,
 };
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
@@ -151,6 +151,8 @@ fn config(seed: u64, identity: &DtlsIdentity) -> Config {
         message_burst: 200,
         max_calls_per_session: 3,
         max_sessions_per_login: 8,
+        guards: GuardRules::default(),
+        token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
         fingerprint: identity.fingerprint(),
@@ -193,7 +195,7 @@ impl World {
             let first = u32::try_from(number).unwrap_or(0) * 1000;
             let media = PeerConnections::new(first, identity.clone(), instant);
             world.browsers.insert(connection, Browser::new(login, domain, None, media, now));
-            let input = Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None };
+            let input = Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None, origin: None };
             world.relay.handle_input(input, now);
             world.frame(connection, false, Arrival::Opened(connection));
         }

@@ -2,7 +2,9 @@
 
 use crate::browser::{Browser, NoPackets};
 use core::time::Duration;
-use offhook_b2bua::config::{AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, OwnNames, Routing};
+use offhook_b2bua::config::{
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, GuardRules, OwnNames, Routing,
+};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
@@ -70,6 +72,8 @@ impl World {
             message_burst: 200,
             max_calls_per_session: 3,
             max_sessions_per_login: 8,
+            guards: GuardRules::default(),
+            token_notice: None,
             own: OwnNames::default(),
             codecs: Vec::new(),
             fingerprint: Fingerprint::sha256([9; 32]),
@@ -122,8 +126,10 @@ impl World {
         let connection = ConnectionId(self.next);
         self.browsers.insert(connection, Browser::new(login, None, token, NoPackets, self.now));
         self.up.insert(connection);
-        self.relay
-            .handle_input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None }, self.now);
+        self.relay.handle_input(
+            Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None, origin: None },
+            self.now,
+        );
         self.on_the_wire(connection, false, Arrival::OpenedAtBrowser(connection));
         self.later(Duration::from_secs(3), Arrival::Button(connection));
     }
@@ -261,6 +267,7 @@ impl World {
                 Output::Media { .. }
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
+                | Output::VerifyToken { .. }
                 | Output::ResolveHost { .. }
                 | Output::Route { .. }
                 | Output::Authorization(_)

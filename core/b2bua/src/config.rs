@@ -1,9 +1,11 @@
 //! Configuration of the relay machine: logins, client sessions, routing, media and SIP.
 
+mod guards;
 mod numbering;
 mod pattern;
 mod sip;
 
+pub use guards::{DestinationRules, GuardRules};
 pub use numbering::Numbering;
 pub use pattern::Pattern;
 pub use sip::{Destinations, ListedServer, MediaProfile, PortRules, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
@@ -143,6 +145,10 @@ pub struct Config {
     pub max_calls_per_session: usize,
     /// The maximum number of simultaneous sessions of one login.
     pub max_sessions_per_login: usize,
+    /// The limits of calls.
+    pub guards: GuardRules,
+    /// Tokens of the application are accepted, and a page is informed this long before its token expires.
+    pub token_notice: Option<Duration>,
     /// The encoding names of the permitted codecs, in order of preference. If empty, the caller's offer determines the
     /// codecs.
     pub codecs: Vec<String>,
@@ -183,6 +189,8 @@ impl Config {
             message_burst,
             max_calls_per_session,
             max_sessions_per_login,
+            guards,
+            token_notice: _,
             codecs,
             fingerprint: _,
             workers: _,
@@ -205,6 +213,7 @@ impl Config {
         self.message_burst = message_burst;
         self.max_calls_per_session = max_calls_per_session;
         self.max_sessions_per_login = max_sessions_per_login;
+        self.guards = guards;
         self.codecs = codecs;
     }
 }

@@ -6,6 +6,7 @@ use crate::call::{CallEvent, CallKey, SessionId};
 use crate::command::{CallCommand, CommandResult};
 use crate::config::{Config, LoginName};
 use crate::record::CallRecord;
+use crate::token::{TokenGrant, TokenRefusal};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
@@ -81,6 +82,8 @@ pub enum Input {
         connection: ConnectionId,
         /// The host in the URL of the WebSocket, with or without a port.
         host: Option<String>,
+        /// The origin of the page that opened it (RFC 6454); `None` for a program that is not a browser.
+        origin: Option<String>,
         /// The remote address, or the client's address behind a trusted proxy. Login limits apply to it.
         address: IpAddr,
     },
@@ -109,6 +112,13 @@ pub enum Input {
         request: RequestId,
         /// The password is that of the login.
         matches: bool,
+    },
+    /// The response to [`Output::VerifyToken`].
+    TokenVerified {
+        /// The request.
+        request: RequestId,
+        /// What the token grants, or why it is refused.
+        result: Result<Box<TokenGrant>, TokenRefusal>,
     },
     /// The response to [`Output::ResolveHost`].
     HostResolved {
@@ -175,6 +185,16 @@ pub enum Output {
         login: LoginName,
         /// The password as it was received.
         password: Secret,
+    },
+    /// Verify a token of the application, outside the signaling thread. Each verification requires a response within a
+    /// limited time, because the client waits for it.
+    VerifyToken {
+        /// Identifies the response.
+        request: RequestId,
+        /// The token as it was received.
+        token: Secret,
+        /// The origin of the page.
+        origin: Option<String>,
     },
     /// Resolve the host name of a SIP peer's media address. Late responses are ignored.
     ResolveHost {

@@ -14,3 +14,4 @@ pub mod io;
 pub mod presenter;
 pub mod record;
 pub mod relay;
+pub mod token;

@@ -336,6 +336,7 @@ const fn terminal_status(reason: EndReason) -> CallStatus {
         | EndReason::AnsweredElsewhere
         | EndReason::Transferred
         | EndReason::SessionLost
+        | EndReason::DurationExceeded
         | EndReason::ShuttingDown => CallStatus::Finish,
         EndReason::Busy
         | EndReason::NoAnswer
@@ -352,6 +353,12 @@ const fn terminal_status(reason: EndReason) -> CallStatus {
         | EndReason::ServerUnreachable
         | EndReason::SipFailure
         | EndReason::Overloaded
+        | EndReason::TooManyCalls
+        | EndReason::CallRateExceeded
+        | EndReason::DestinationDenied
+        | EndReason::TokenExpired
+        | EndReason::CalleeNotAllowed
+        | EndReason::TokenUsedUp
         | EndReason::InternalError => CallStatus::Failed,
     }
 }

@@ -220,6 +220,12 @@ impl Lockouts {
         record.failures.count(&policy.source, now)
     }
 
+    /// Counts a failed attempt of an unknown login, such as an invalid token, for its source only.
+    pub fn fail_source(&mut self, source: SourceNetwork, now: Time) {
+        let new = || Record { failures: Failures::new(now), logins: BTreeMap::new() };
+        self.sources.entry(&source, new).failures.add(&self.policy.source, now);
+    }
+
     /// Counts a failed attempt unless the same answer to the same challenge has failed before. Returns whether it was counted.
     pub fn fail_with(&mut self, source: SourceNetwork, login: &str, answer: &str, now: Time) -> bool {
         let (login, answer) = (short(login), short(answer));

@@ -19,10 +19,16 @@ pub enum Kind {
     WrongDigest,
     /// SIP requests that are typical of scanners: registrations that ignore the challenge, calls from unknown sources.
     SipScan,
-    /// A request of the REST API with a wrong token.
+    /// A request of the REST API, or a WebSocket login, with a wrong token.
     WrongToken,
     /// A connection beyond the limit of its source.
     TooManyConnections,
+    /// A call beyond a limit of its caller: simultaneous calls, calls per minute, or calls of a token.
+    CallLimit,
+    /// A call to a destination that the operator or the caller's token does not permit.
+    DeniedDestination,
+    /// A WebSocket of a page whose origin is not permitted.
+    ForeignOrigin,
 }
 
 impl Kind {
@@ -35,14 +41,17 @@ impl Kind {
             Self::SipScan => "sip-scan",
             Self::WrongToken => "wrong-token",
             Self::TooManyConnections => "too-many-connections",
+            Self::CallLimit => "call-limit",
+            Self::DeniedDestination => "denied-destination",
+            Self::ForeignOrigin => "foreign-origin",
         }
     }
 
     /// The number of offenses within [`MEMORY`] that causes the first report. Fewer can be mistakes of a user.
     const fn threshold(self) -> u32 {
         match self {
-            Self::WrongPassword | Self::WrongDigest | Self::WrongToken => 5,
-            Self::SipScan | Self::TooManyConnections => 20,
+            Self::WrongPassword | Self::WrongDigest | Self::WrongToken | Self::DeniedDestination => 5,
+            Self::SipScan | Self::TooManyConnections | Self::CallLimit | Self::ForeignOrigin => 20,
         }
     }
 }

@@ -34,6 +34,13 @@ impl RateLimit {
         Self { rate: 1, period, burst, level: burst as u64 * period as u64 * PARTS, refilled_at: now }
     }
 
+    /// Creates a full bucket: `rate` tokens (at least one), refilled by `rate` a minute.
+    #[must_use]
+    pub const fn per_minute(rate: u32, now: Time) -> Self {
+        let rate = if rate == 0 { 1 } else { rate };
+        Self { rate, period: 60, burst: rate, level: rate as u64 * 60 * PARTS, refilled_at: now }
+    }
+
     /// Whether a token is available.
     #[must_use]
     pub fn has_token(&self, now: Time) -> bool {
@@ -100,6 +107,16 @@ mod tests {
         assert!(!limit.has_token(start + Duration::from_millis(1_999)));
         let later = start + Duration::from_secs(2);
         assert!(limit.has_token(later) && limit.take(later) && !limit.has_token(later));
+    }
+
+    #[test]
+    fn bucket_of_a_minute_refills_evenly() {
+        let start = Time::EPOCH;
+        let mut limit = RateLimit::per_minute(30, start);
+        assert_eq!((0..100).filter(|_| limit.take(start)).count(), 30);
+        assert_eq!(limit.try_take(start), Err(Duration::from_secs(2)));
+        let later = start + Duration::from_secs(10);
+        assert_eq!((0..100).filter(|_| limit.take(later)).count(), 5);
     }
 
     #[test]

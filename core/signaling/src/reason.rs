@@ -46,6 +46,20 @@ pub enum EndReason {
     SipFailure,
     /// The relay has reached its maximum number of calls.
     Overloaded,
+    /// The caller's login or address has reached its maximum number of simultaneous calls.
+    TooManyCalls,
+    /// The caller's login or address has placed too many calls within a minute.
+    CallRateExceeded,
+    /// The operator does not permit calls to this number.
+    DestinationDenied,
+    /// The call has reached the maximum duration.
+    DurationExceeded,
+    /// The token of the caller's session has expired.
+    TokenExpired,
+    /// The token of the caller's session does not permit calls to this callee.
+    CalleeNotAllowed,
+    /// The number of calls that the token of the caller's session permits is used up.
+    TokenUsedUp,
     /// The relay is shutting down.
     ShuttingDown,
     /// An internal error occurred in the relay.
@@ -54,7 +68,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, in the order of declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 30] = [
         Self::HungUp,
         Self::Canceled,
         Self::Rejected,
@@ -76,6 +90,13 @@ impl EndReason {
         Self::ServerUnreachable,
         Self::SipFailure,
         Self::Overloaded,
+        Self::TooManyCalls,
+        Self::CallRateExceeded,
+        Self::DestinationDenied,
+        Self::DurationExceeded,
+        Self::TokenExpired,
+        Self::CalleeNotAllowed,
+        Self::TokenUsedUp,
         Self::ShuttingDown,
         Self::InternalError,
     ];
@@ -105,6 +126,13 @@ impl EndReason {
             Self::ServerUnreachable => "serverUnreachable",
             Self::SipFailure => "sipFailure",
             Self::Overloaded => "overloaded",
+            Self::TooManyCalls => "tooManyCalls",
+            Self::CallRateExceeded => "callRateExceeded",
+            Self::DestinationDenied => "destinationDenied",
+            Self::DurationExceeded => "durationExceeded",
+            Self::TokenExpired => "tokenExpired",
+            Self::CalleeNotAllowed => "calleeNotAllowed",
+            Self::TokenUsedUp => "tokenUsedUp",
             Self::ShuttingDown => "shuttingDown",
             Self::InternalError => "internalError",
         }
@@ -136,6 +164,13 @@ impl EndReason {
             Self::ServerUnreachable => "The SIP server cannot be reached",
             Self::SipFailure => "The SIP server reported an error",
             Self::Overloaded => "The relay has reached its maximum number of calls",
+            Self::TooManyCalls => "Too many calls at a time",
+            Self::CallRateExceeded => "Too many calls in a minute",
+            Self::DestinationDenied => "Calls to this destination are not permitted",
+            Self::DurationExceeded => "The call has reached its maximum duration",
+            Self::TokenExpired => "The token of the session has expired",
+            Self::CalleeNotAllowed => "The token does not permit calls to this callee",
+            Self::TokenUsedUp => "The calls of the token are used up",
             Self::ShuttingDown => "The relay is shutting down",
             Self::InternalError => "Failed by error inside the relay",
         }
@@ -145,17 +180,25 @@ impl EndReason {
     #[must_use]
     pub const fn sip_status(self) -> u16 {
         match self {
-            Self::HungUp | Self::Transferred | Self::AnsweredElsewhere => 200,
+            Self::HungUp | Self::Transferred | Self::AnsweredElsewhere | Self::DurationExceeded => 200,
             Self::Canceled => 487,
             Self::Rejected => 603,
             Self::Busy => 486,
             Self::NoAnswer | Self::CallerMediaLost | Self::CalleeMediaLost | Self::ServerTimeout => 408,
             Self::Redirected => 302,
-            Self::Forbidden => 403,
+            Self::Forbidden
+            | Self::DestinationDenied
+            | Self::TokenExpired
+            | Self::CalleeNotAllowed
+            | Self::TokenUsedUp => 403,
             Self::NotFound => 404,
             Self::Unavailable | Self::SessionLost => 480,
             Self::MediaSetupFailed | Self::BadSessionDescription | Self::NoCommonCodecs => 488,
-            Self::Overloaded | Self::ShuttingDown | Self::ServerUnreachable => 503,
+            Self::Overloaded
+            | Self::TooManyCalls
+            | Self::CallRateExceeded
+            | Self::ShuttingDown
+            | Self::ServerUnreachable => 503,
             Self::InternalError | Self::SipFailure => 500,
         }
     }

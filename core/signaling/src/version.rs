@@ -32,6 +32,7 @@ impl Extension {
             feature::DTMF_EVENTS,
             feature::END_REASONS,
             feature::HOLD_EVENTS,
+            feature::TOKEN_RENEWAL,
             feature::TRANSFER_PROGRESS,
         ];
         Self { version: CURRENT, features: features.map(String::from).to_vec() }
@@ -48,6 +49,8 @@ pub mod feature {
     pub const END_REASONS: &str = "endReasons";
     /// `offhookHold` messages report that the peer has put the call on hold or resumed it.
     pub const HOLD_EVENTS: &str = "holdEvents";
+    /// `offhookTokenExpiring` announces the expiry of the session's token, and `offhookRenewToken` renews it.
+    pub const TOKEN_RENEWAL: &str = "tokenRenewal";
     /// `notifyTransferEvent` also reports the status `RINGING`.
     pub const TRANSFER_PROGRESS: &str = "transferProgress";
 }

@@ -12,7 +12,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use core::time::Duration;
-use offhook_b2bua::relay::RelayCounters;
+use offhook_b2bua::relay::{Guard, GuardCounters, RelayCounters};
 use offhook_media::counters::{Counters, Dropped};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -115,6 +115,7 @@ fn signaling(relay: &RelayCounters) -> Value {
         "callInputsIgnored": relay.ignored_by_calls,
         "sipInputsIgnored": relay.ignored_by_user_agent,
         "routingAnswersIgnored": relay.ignored_routing_answers,
+        "refusals": refusals(&relay.guards),
         "sip": {
             "malformed": sip.malformed,
             "strayResponses": sip.stray_responses,
@@ -126,6 +127,12 @@ fn signaling(relay: &RelayCounters) -> Value {
             "ignored": sip.ignored,
         },
     })
+}
+
+/// The calls and logins that guards have refused, by guard.
+fn refusals(guards: &GuardCounters) -> Value {
+    let members = Guard::ALL.into_iter().map(|guard| (camel_case(guard.name()), guards.get(guard).into()));
+    members.collect::<Map<_, _>>().into()
 }
 
 /// The totals of a media worker.

@@ -133,7 +133,8 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     let Ok(place) = place_of_client(&app, peer, address) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections from your address\n").into_response();
     };
-    let client = Client { address, host };
+    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
+    let client = Client { address, host, origin };
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
     // The library's default read buffer of 128 kB would be most of the memory of an idle session.
     let upgrade = upgrade

@@ -8,7 +8,7 @@ use crate::records::RecordCounters;
 use crate::signaling_plane::Gauges;
 use crate::sip_transport::SipCounters;
 use crate::telemetry;
-use offhook_b2bua::relay::{Counts, RelayCounters};
+use offhook_b2bua::relay::{Counts, Guard, GuardCounters, RelayCounters};
 use offhook_media::counters::{Counters, Dropped};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use std::sync::Arc;
@@ -66,13 +66,15 @@ impl MetricSources<'_> {
             family.sample(&[("source", source)], length);
         }
         let relay = *self.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let RelayCounters { ignored_by_calls, ignored_by_user_agent, ignored_routing_answers, transactions } = relay;
+        let RelayCounters { ignored_by_calls, ignored_by_user_agent, ignored_routing_answers, guards, transactions } =
+            relay;
         let help = "Inputs that a call ignored in its state.";
         out.counter("offhook_call_ignored_inputs_total", help).value(ignored_by_calls);
         let help = "Inputs that the SIP user agent ignored.";
         out.counter("offhook_sip_user_agent_ignored_inputs_total", help).value(ignored_by_user_agent);
         let help = "Answers to routing questions that came too late.";
         out.counter("offhook_routing_ignored_answers_total", help).value(ignored_routing_answers);
+        write_guards(&guards, out);
         write_transactions(&transactions, out);
         let help = "SIP datagrams that were dropped because there were too many.";
         out.counter("offhook_sip_dropped_datagrams_total", help).value(self.sip.map_or(0, SipCounters::dropped));
@@ -141,6 +143,15 @@ impl MetricSources<'_> {
                 family.sample(&[("worker", &worker.to_string()), ("reason", reason)], count);
             }
         }
+    }
+}
+
+/// The calls and logins that guards have refused, and the calls that they have ended.
+fn write_guards(guards: &GuardCounters, out: &mut Exposition) {
+    let help = "Calls and logins that a guard against abuse has refused, and calls that it has ended, by guard.";
+    let mut family = out.counter("offhook_guard_refusals_total", help);
+    for guard in Guard::ALL {
+        family.sample(&[("guard", guard.name())], guards.get(guard));
     }
 }
 

@@ -27,9 +27,9 @@ impl SignalingPlane {
 
     fn take_inbound(&mut self, inbound: PlaneInput) {
         let input = match inbound {
-            PlaneInput::Opened(connection, Client { address, host }, queue) => {
+            PlaneInput::Opened(connection, Client { address, host, origin }, queue) => {
                 self.queues.insert(connection, queue);
-                Input::Connected { connection, address, host }
+                Input::Connected { connection, address, host, origin }
             }
             PlaneInput::Request(request) => match self.api.take(request, &self.relay) {
                 Some(input) => input,
@@ -64,6 +64,7 @@ impl SignalingPlane {
                     | Input::Text { .. }
                     | Input::Binary { .. }
                     | Input::PasswordVerified { .. }
+                    | Input::TokenVerified { .. }
                     | Input::HostResolved { .. }
                     | Input::Routed { .. }
                     | Input::Authorization(_)

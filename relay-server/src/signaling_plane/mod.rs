@@ -59,6 +59,8 @@ pub struct Client {
     pub address: IpAddr,
     /// The `Host` of its request, with or without a port.
     pub host: Option<String>,
+    /// The `Origin` of its request.
+    pub origin: Option<String>,
 }
 
 /// An input from a WebSocket, the REST API or the relay itself.

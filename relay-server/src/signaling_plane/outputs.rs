@@ -8,6 +8,7 @@ use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::config::LoginName;
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId, RouteAnswer};
 use offhook_b2bua::record::CallRecord;
+use offhook_b2bua::token::TokenRefusal;
 use offhook_clock::Time;
 use offhook_sip::auth::Secret;
 use offhook_sip::location::Question;
@@ -33,6 +34,10 @@ impl SignalingPlane {
                 self.queues.remove(&connection);
             }
             Output::VerifyPassword { request, login, password } => self.verify_password(request, login, password),
+            // The relay machine never requests this, because this shell configures no keys of an application.
+            Output::VerifyToken { request, .. } => {
+                self.input(Input::TokenVerified { request, result: Err(TokenRefusal::Unavailable) });
+            }
             Output::ResolveHost { request, host } => self.resolve_host(request, host),
             // The relay machine never requests this, because this shell configures local routing.
             Output::Route { request, .. } => {

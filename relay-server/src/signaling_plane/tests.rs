@@ -3,7 +3,7 @@ use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_b2bua::config::{
-    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, LoginName, OwnNames, Routing,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, GuardRules, LoginName, OwnNames, Routing,
 };
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
@@ -36,6 +36,8 @@ fn config(admission: AcceptedLogins) -> Config {
         message_burst: 1_000,
         max_calls_per_session: 8,
         max_sessions_per_login: 8,
+        guards: GuardRules::default(),
+        token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
         fingerprint: crate::tls::dtls_identity().unwrap().fingerprint(),
@@ -45,7 +47,7 @@ fn config(admission: AcceptedLogins) -> Config {
 }
 
 fn client() -> Client {
-    Client { address: [192, 0, 2, 1].into(), host: None }
+    Client { address: [192, 0, 2, 1].into(), host: None, origin: None }
 }
 
 struct Rig {

@@ -142,8 +142,11 @@ pub enum Input {
         /// The leg.
         leg: LegKey,
     },
-    /// The relay shuts down.
-    Shutdown,
+    /// The relay ends the call for a reason of its own: it shuts down, or the call has reached its maximum duration.
+    End {
+        /// The reason.
+        reason: EndReason,
+    },
 }
 
 /// An event of a SIP leg.

@@ -29,7 +29,7 @@ impl State {
             (Self::Ringing(call), Input::LoopedInvite { leg, participant, targets }) => {
                 call.with(|call| call.alert_for_looped_invite(leg, *participant, targets, now, cx))
             }
-            (Self::Ringing(call), Input::Shutdown) => call.end(EndReason::ShuttingDown, cx),
+            (Self::Ringing(call), Input::End { reason }) => call.end(reason, cx),
 
             (Self::Established(call), Input::Answer { leg, sdp, .. }) => {
                 call.with(|call| call.target_answers(leg, &sdp, cx))
@@ -62,7 +62,7 @@ impl State {
             (Self::Established(call), Input::Replace { leg, participant, offer }) => {
                 call.with(|call| call.replace(leg, *participant, offer, cx))
             }
-            (Self::Established(call), Input::Shutdown) => call.end(EndReason::ShuttingDown, cx),
+            (Self::Established(call), Input::End { reason }) => call.end(reason, cx),
 
             (Self::HandedOver(call), Input::Answer { leg, sdp, .. }) => call.target_answers(leg, &sdp, cx),
             (Self::HandedOver(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::Rejected, cx),
@@ -71,7 +71,7 @@ impl State {
             (Self::HandedOver(call), Input::LegFailed { leg, failure }) => call.media_failed(leg, failure, cx),
             (Self::HandedOver(call), Input::Hold { leg }) => call.with(|call| call.hold(leg, true, cx)),
             (Self::HandedOver(call), Input::Unhold { leg }) => call.with(|call| call.hold(leg, false, cx)),
-            (Self::HandedOver(call), Input::Shutdown) => call.end(EndReason::ShuttingDown, cx),
+            (Self::HandedOver(call), Input::End { reason }) => call.end(reason, cx),
 
             (state, input) => state.refuse(input, cx),
         }
@@ -104,7 +104,7 @@ impl State {
             | Input::KeyFrameWanted { .. }
             | Input::LegFailed { .. }
             | Input::LegDead { .. }
-            | Input::Shutdown => cx.ignore(),
+            | Input::End { .. } => cx.ignore(),
         }
         self
     }

@@ -16,6 +16,7 @@ use offhook_media::command::{
 };
 use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
 use offhook_signaling::message::Json;
+use offhook_signaling::reason::EndReason;
 
 const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
@@ -126,7 +127,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ),
         ("caller is up", direct(CALLER, 1, DirectMediaStep::Connected)),
         ("callee gives up", direct(CALLEE, 1, DirectMediaStep::End)),
-        ("shutdown", Input::Shutdown),
+        ("shutdown", Input::End { reason: EndReason::ShuttingDown }),
     ]
 }
 

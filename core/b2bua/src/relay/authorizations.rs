@@ -11,8 +11,9 @@
 use super::Relay;
 use super::clients::Socket;
 use super::deadlines::Owner;
-use super::sessions::is_reachable;
-use super::sip_options::{PageAccount, RequestedServer, page_account};
+use super::sessions::{Authenticated, SessionAccount, is_reachable};
+use super::sip_options::{RequestedServer, page_account};
+use super::tokens::TokenLogin;
 use crate::authorization::{
     AuthorizationInput, AuthorizationOutput, CommandKind, KeptGrant, Refusal, SessionApplicant, SessionGrant,
     Submission,
@@ -39,6 +40,10 @@ struct OpenQuestion {
     password: Option<Secret>,
     /// The login that the relay has verified.
     verified: Option<LoginName>,
+    /// The login in the operator's configuration whose account the token selects.
+    account_of: Option<LoginName>,
+    /// The token by which the client has logged in.
+    token: Option<Box<TokenLogin>>,
     until: Time,
 }
 
@@ -72,33 +77,27 @@ impl Relay {
         matches!(self.config.authorization, Authorization::External { .. })
     }
 
-    /// Authorizes a client. Its session is created at once, or after the answer of the application. `login` is verified
-    /// unless it belongs to `account`.
+    /// Authorizes a client. Its session is created at once, or after the answer of the application.
     pub(super) fn authorize(
         &mut self,
         connection: ConnectionId,
-        login: Option<LoginName>,
-        account: Option<PageAccount>,
+        authenticated: Authenticated,
         hello: ConnectionMessage,
         now: Time,
     ) {
         if !self.authorizes_externally() {
             let id = SessionId(self.fresh_id());
-            return self.accept(connection, id, (login, account), (hello, KeptGrant::default()), now);
+            return self.accept(connection, id, authenticated, (hello, KeptGrant::default()), now);
         }
-        let password = account.as_ref().and_then(|account| account.settings.login.as_ref());
-        let password = password.map(|login| login.password.clone());
-        let verified = login.filter(|_| account.is_none());
-        self.request_authorization(connection, hello, password, verified, now);
+        self.request_authorization(connection, authenticated, hello, now);
     }
 
     /// Requests the authorization of a client.
     pub(super) fn request_authorization(
         &mut self,
         connection: ConnectionId,
+        authenticated: Authenticated,
         hello: ConnectionMessage,
-        password: Option<Secret>,
-        verified: Option<LoginName>,
         now: Time,
     ) {
         let Authorization::External { timeout } = self.config.authorization else { return };
@@ -112,13 +111,20 @@ impl Relay {
                 now,
             );
         }
+        let Authenticated { login, account, token } = authenticated;
+        // The login at a SIP server is verified by that server.
+        let (verified, account_of, password) = match account {
+            SessionAccount::OfLogin => (login, None, None),
+            SessionAccount::Configured(of) => (login, Some(of), None),
+            SessionAccount::Page(account) => (None, None, account.settings.login.map(|login| login.password)),
+        };
         let (request, session) = (RequestId(self.fresh_id()), SessionId(self.fresh_id()));
         let until = now + timeout;
         self.deadlines.set(Owner::Authorization(request), Some(until));
         let applicant =
             SessionApplicant { hello: hello.clone(), password: password.clone(), verified: verified.clone(), address };
         self.report_authorization(AuthorizationOutput::Session { request, session, applicant: Box::new(applicant) });
-        let question = OpenQuestion { connection, session, hello, password, verified, until };
+        let question = OpenQuestion { connection, session, hello, password, verified, account_of, token, until };
         self.authorizations.open.insert(request, question);
     }
 
@@ -159,7 +165,8 @@ impl Relay {
 
     /// Creates the session of an authorized client, or returns the reason why that is not possible.
     fn admit_granted(&mut self, question: OpenQuestion, grant: SessionGrant, now: Time) -> Result<(), String> {
-        let OpenQuestion { connection, session, hello, password, verified, .. } = question;
+        let OpenQuestion { connection, session, hello, password, verified, account_of, token, .. } = question;
+        let configured = account_of.map_or(SessionAccount::OfLogin, SessionAccount::Configured);
         let supplied = grant.sip.as_deref();
         let options = supplied.unwrap_or(&hello.sip).clone();
         let password = options.password.clone().or_else(|| password.map(|password| password.reveal().to_owned()));
@@ -171,8 +178,11 @@ impl Relay {
         let sip = is_changed.then(|| Box::new(SipOptions { password: None, ..options.clone() }));
         let kept = KeptGrant { sip, visible_name: grant.visible_name, submitted: grant.submitted };
         let Some(login) = login else {
-            return if self.config.admission == AcceptedLogins::Anyone || self.config.anonymous {
-                self.accept(connection, session, (None, None), (hello, kept), now);
+            let is_allowed =
+                self.config.admission == AcceptedLogins::Anyone || self.config.anonymous || token.is_some();
+            return if is_allowed {
+                let authenticated = Authenticated { login: None, account: configured, token };
+                self.accept(connection, session, authenticated, (hello, kept), now);
                 Ok(())
             } else {
                 Err("this relay requires a login: connect with sipLogin and sipPassword".to_owned())
@@ -189,14 +199,17 @@ impl Relay {
         match account {
             RequestedServer::Account(account) => {
                 let name = LoginName(account.settings.identity.uri.to_string());
-                self.accept(connection, session, (Some(name), Some(*account)), (hello, kept), now);
+                let account = SessionAccount::Page(account);
+                let authenticated = Authenticated { login: Some(name), account, token };
+                self.accept(connection, session, authenticated, (hello, kept), now);
             }
             RequestedServer::None | RequestedServer::Refused(_) => {
                 let is_verified = verified.as_ref() == Some(&login) || is_supplied;
                 if !is_verified && self.config.admission == AcceptedLogins::Accounts {
                     return Err("wrong login or password".to_owned());
                 }
-                self.accept(connection, session, (Some(login), None), (hello, kept), now);
+                let authenticated = Authenticated { login: Some(login), account: configured, token };
+                self.accept(connection, session, authenticated, (hello, kept), now);
             }
         }
         Ok(())

@@ -60,6 +60,9 @@ impl Relay {
                     None => CallCommand::TransferBlind { at, target, refer: ReferOptions::default() },
                 });
             }
+            ClientMessage::RenewToken { operation_id, token } => {
+                self.renew_by_token(session, operation_id, token);
+            }
             ClientMessage::Direct(direct) => {
                 let message::DirectMessage { call_id, attempt, step } = *direct;
                 if let Some(CallRef { call, leg }) = self.find_call(session, &call_id) {
@@ -143,6 +146,7 @@ impl Relay {
                 call::Output::Ended(_) => {
                     self.calls.remove(key);
                     self.workers.end_call(key);
+                    self.end_guarded(key);
                 }
             }
         }
@@ -156,6 +160,9 @@ impl Relay {
     fn report(&mut self, call: CallKey, event: CallEvent, has_video: bool, now: Time) {
         for (session, message) in self.presenter.present(&event, has_video, self.config.busy_status) {
             self.send_to_session(session, &message);
+        }
+        if matches!(event, CallEvent::Answered { .. }) {
+            self.limit_duration(call, now);
         }
         match event {
             CallEvent::Ended { reason } => self.end_record(call, reason, now),
@@ -180,8 +187,9 @@ impl Relay {
         let caller = self.clients.get(session).filter(|session| session.connection().is_some());
         let granted_name = caller.and_then(|session| session.granted().visible_name.clone());
         let visible_name = visible_name.filter(|name| !name.is_empty()).or(granted_name);
+        let visible_name = self.token_name(session).map(str::to_owned).or(visible_name);
         let caller = caller.map(|session| session.caller().to_owned()).ok_or(CommandError::UnknownSession)?;
-        let alert = Alert {
+        let mut alert = Alert {
             is_named: visible_name.is_some(),
             visible_name: shortened(visible_name.as_deref().unwrap_or(&caller)).to_owned(),
             custom,
@@ -194,17 +202,23 @@ impl Relay {
         let source = self.source_of_session(session);
         let offer = WebRtcDescription::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);
+        let call = CallKey(self.fresh_id());
         // No callee is alerted for a caller without usable media.
-        let accepted = if is_full { Err(EndReason::Overloaded) } else { self.admission.check() };
-        let accepted = sections.as_ref().map_or_else(|reason| Err(*reason), |_| accepted);
+        let accepted = sections.as_ref().map_or_else(|reason| Err(*reason), |_| self.admission.check());
+        let accepted = match accepted {
+            Ok(()) if is_full => Err(EndReason::Overloaded),
+            Ok(()) => self.admit_call(call, session, &alert.callee, now).map(|callee| alert.callee = callee),
+            Err(reason) => Err(reason),
+        };
         let is_asked = accepted.is_ok() && self.routes_externally();
         let targets = match accepted {
             Ok(()) if is_asked => Ok(Vec::new()),
             Ok(()) => self.route(&source, &alert.callee),
             Err(reason) => Err(reason),
         };
+        self.note_denied(targets.as_ref().err().copied(), session, now);
         let plan = CallPlan {
-            call: CallKey(self.fresh_id()),
+            call,
             worker: self.choose_worker(&involved_sessions(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
@@ -234,6 +248,9 @@ impl Relay {
     /// Starts a call of a browser after the shell has returned its targets, or the reason why there is none.
     pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, End>, now: Time) {
         let PlacedCall { plan, caller, offer, alert } = placed;
+        if let Side::Browser(browser) = &caller.side {
+            self.note_denied(targets.as_ref().err().map(|end| end.reason), browser.session, now);
+        }
         let targets = targets.and_then(|targets| Ok(self.admit_ringing(targets, &alert, now)?));
         let targets = targets.and_then(|targets| Ok(self.ring_targets(targets, plan, &alert, now)?));
         let setup = self.call_setup(plan.worker);

@@ -4,6 +4,7 @@
 //! sessions, the index by login and the index by token are changed together.
 
 use super::ringing::ring_limit;
+use super::tokens::TokenLogin;
 use crate::authorization::KeptGrant;
 use crate::call::SessionId;
 use crate::config::LoginName;
@@ -29,13 +30,25 @@ pub(super) struct Socket {
     protocol: server::Connection,
     /// The host of the URL by which it was opened.
     host: Option<String>,
+    /// The origin of its page (RFC 6454).
+    origin: Option<String>,
     session: Option<SessionId>,
     address: IpAddr,
 }
 
 impl Socket {
-    pub(super) const fn new(protocol: server::Connection, host: Option<String>, address: IpAddr) -> Self {
-        Self { protocol, host, session: None, address }
+    pub(super) const fn new(
+        protocol: server::Connection,
+        host: Option<String>,
+        origin: Option<String>,
+        address: IpAddr,
+    ) -> Self {
+        Self { protocol, host, origin, session: None, address }
+    }
+
+    /// Returns the origin of its page; `None` for a program that is not a browser.
+    pub(super) fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     /// Returns the host of the URL by which it was opened.
@@ -76,8 +89,11 @@ pub(super) struct NewSession {
     pub(super) refused_server: Option<String>,
     /// Its `connection` message without the password, with the features that both sides support.
     pub(super) hello: ConnectionMessage,
+    /// Its first token for reconnecting.
     pub(super) token: String,
     pub(super) granted: KeptGrant,
+    /// The token of the application by which it logs in.
+    pub(super) application_token: Option<Box<TokenLogin>>,
 }
 
 /// One client session, with or without a login.
@@ -101,6 +117,8 @@ pub(super) struct Session {
     pub(super) digits: RateLimit,
     /// The rate limit of calls that begin to ring.
     pub(super) rings: RateLimit,
+    /// The token of the application by which it logged in.
+    application_token: Option<Box<TokenLogin>>,
 }
 
 impl Session {
@@ -149,6 +167,15 @@ impl Session {
             Attachment::Online(_) => None,
             Attachment::Away { until } => Some(until),
         }
+    }
+
+    /// Returns the token of the application by which it logged in.
+    pub(super) fn token(&self) -> Option<&TokenLogin> {
+        self.application_token.as_deref()
+    }
+
+    pub(super) fn token_mut(&mut self) -> Option<&mut TokenLogin> {
+        self.application_token.as_deref_mut()
     }
 
     /// Returns the extensions of the stock protocol that its page supports.
@@ -272,7 +299,7 @@ impl Clients {
     /// Creates a session that is online on a socket.
     pub(super) fn insert(&mut self, id: SessionId, connection: ConnectionId, new: NewSession, now: Time) {
         let Some(socket) = self.sockets.get_mut(&connection) else { return };
-        let NewSession { login, scheme, refused_server, hello, token, granted } = new;
+        let NewSession { login, scheme, refused_server, hello, token, granted, application_token } = new;
         socket.session = Some(id);
         self.by_token.insert(token.clone(), id);
         if let Some(login) = &login {
@@ -290,6 +317,7 @@ impl Clients {
             address: socket.address,
             digits: RateLimit::new(DIGIT_RATE, DIGIT_BURST, now),
             rings: ring_limit(now),
+            application_token,
         };
         self.sessions.insert(id, session);
     }

@@ -15,4 +15,6 @@ pub(super) enum Owner {
     Record(CallKey),
     Routing(RequestId),
     Authorization(RequestId),
+    Duration(CallKey),
+    Token(SessionId),
 }

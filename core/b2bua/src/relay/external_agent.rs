@@ -10,6 +10,7 @@ impl Relay {
     /// Handles an event of the external user agent of a relay that was created with [`Relay::with_external_agent`].
     pub fn handle_agent_event(&mut self, event: Event, now: Time) {
         self.handle_event(event, now);
+        self.close_expired(now);
         self.reserve_ports(now);
     }
 
@@ -30,5 +31,6 @@ impl Relay {
             && self.workers.is_idle()
             && self.media_names.is_empty()
             && self.questions.is_empty()
+            && self.guards.is_empty()
     }
 }

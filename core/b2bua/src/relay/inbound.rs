@@ -2,6 +2,7 @@
 
 use super::Relay;
 use super::calls::involved_sessions;
+use super::guards::GuardedCaller;
 use super::headers::{self, custom_of};
 use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
@@ -96,10 +97,18 @@ impl Relay {
         now: Time,
     ) {
         let InboundCall { invite, request, account, offer, call } = inbound;
+        self.note_denied_invite(targets.as_ref().err().copied(), request, now);
         // Checked before RTP ports are allocated, so that a call without a target uses none.
-        let targets = match targets.and_then(|targets| self.admit_ringing(targets, alert, now)) {
+        let admitted = targets.and_then(|targets| {
+            self.admit_caller(call, GuardedCaller::of_invite(request), now)?;
+            self.admit_ringing(targets, alert, now)
+        });
+        let targets = match admitted {
             Ok(targets) => targets,
-            Err(reason) => return self.reject(invite, reason.sip_status()),
+            Err(reason) => {
+                self.end_guarded(call);
+                return self.reject(invite, reason.sip_status());
+            }
         };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&involved_sessions(None, &targets));
@@ -110,6 +119,7 @@ impl Relay {
             Ok(caller) => caller,
             Err(reason) => {
                 self.workers.end_call(call.call);
+                self.end_guarded(call.call);
                 return self.reject(invite, reason.sip_status());
             }
         };

@@ -40,6 +40,7 @@ impl Relay {
         removed.retain(|login| !config.accounts.contains(login));
         self.config.adopt(config);
         self.users = ConfiguredUsers::new(&self.config);
+        self.guards.reset_rates();
         if self.config.admission == AcceptedLogins::Accounts {
             removed.iter().for_each(|login| self.dismiss_login(login, now));
         }

@@ -18,6 +18,7 @@ mod configured_users;
 mod deadlines;
 mod external_agent;
 mod forwarding;
+mod guards;
 mod headers;
 mod identifiers;
 mod inbound;
@@ -41,6 +42,7 @@ mod sip_options;
 mod snapshots;
 mod state;
 mod submissions;
+mod tokens;
 mod transfer;
 
 use crate::call::SessionId;
@@ -55,6 +57,8 @@ use configured_users::ConfiguredUsers;
 pub use snapshots::{AccountRegistration, AccountSnapshot, PhoneSnapshot, SessionSnapshot};
 
 use deadlines::Owner;
+use guards::CallGuards;
+pub use guards::{Guard, GuardCounters};
 use identifiers::Identifiers;
 use lifecycle::CallAdmission;
 use locations::Locations;
@@ -64,6 +68,7 @@ use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Offenses;
 use offhook_media::command::Event;
 use offhook_signaling::message::ServerMessage;
+use offhook_signaling::reason::EndReason;
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use offhook_sip::user_agent::UserAgent;
@@ -76,6 +81,7 @@ pub use saved::{RestoreError, SavedRelay};
 use sip_accounts::SipAccounts;
 use std::collections::VecDeque;
 use submissions::Submissions;
+use tokens::Tokens;
 
 /// Numbers of objects, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +111,8 @@ pub struct RelayCounters {
     pub ignored_by_user_agent: u64,
     /// Answers of the shell without an open routing question, mostly because they were late.
     pub ignored_routing_answers: u64,
+    /// Calls and logins that guards have refused, and calls that they have ended.
+    pub guards: GuardCounters,
     /// Totals of the SIP transaction layer.
     pub transactions: TransactionCounters,
 }
@@ -133,6 +141,8 @@ pub struct Relay {
     questions: RoutingQuestions,
     authorizations: Authorizations,
     submissions: Submissions,
+    guards: CallGuards,
+    tokens: Tokens,
     agent: Option<Box<UserAgent>>,
     /// Commands for the user agent.
     commands: VecDeque<Command>,
@@ -181,6 +191,8 @@ impl Relay {
             questions: RoutingQuestions::default(),
             authorizations: Authorizations::default(),
             submissions: Submissions::default(),
+            guards: CallGuards::new(),
+            tokens: Tokens::default(),
             agent: None,
             commands: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -212,6 +224,7 @@ impl Relay {
             ignored_by_calls: self.calls.ignored(),
             ignored_routing_answers: self.questions.ignored(),
             ignored_by_user_agent: agent.map_or(0, UserAgent::ignored),
+            guards: self.guards.counters(),
             transactions: agent.map(UserAgent::counters).unwrap_or_default(),
         }
     }
@@ -219,15 +232,16 @@ impl Relay {
     /// Handles one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
-            Input::Connected { connection, address, host } => {
+            Input::Connected { connection, address, host, origin } => {
                 let protocol = server::Connection::new(self.limits(), now);
-                self.clients.open(connection, Socket::new(protocol, host, address));
+                self.clients.open(connection, Socket::new(protocol, host, origin, address));
                 self.arm_socket(connection);
             }
             Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),
             Input::Binary { connection, length } => self.receive(connection, &server::Input::Binary(length), now),
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
+            Input::TokenVerified { request, result } => self.token_verified(request, result, now),
             Input::HostResolved { request, addresses } => self.host_resolved(request, &addresses, now),
             Input::Routed { request, answer } => self.call_routed(request, answer, now),
             Input::Authorization(input) => self.authorization_input(input, now),
@@ -241,7 +255,15 @@ impl Relay {
             Input::Drain => self.drain_calls(),
             Input::Shutdown => self.shut_down(now),
         }
+        self.settle(now);
+    }
+
+    /// Performs what follows from an input.
+    fn settle(&mut self, now: Time) {
         self.drain_agent(now);
+        if self.close_expired(now) {
+            self.drain_agent(now);
+        }
         self.reserve_ports(now);
     }
 
@@ -264,11 +286,12 @@ impl Relay {
                 Owner::Record(call) => self.record_overdue(call),
                 Owner::Routing(request) => self.routing_timed_out(request, now),
                 Owner::Authorization(request) => self.authorization_timed_out(request, now),
+                Owner::Duration(call) => self.end_long_call(call, now),
+                Owner::Token(session) => self.watch_token(session, now),
             }
         }
         self.agent_timeout(now);
-        self.drain_agent(now);
-        self.reserve_ports(now);
+        self.settle(now);
     }
 
     /// Returns the next output for the shell.
@@ -347,6 +370,7 @@ impl Relay {
     fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
         self.checks.forget(connection);
         self.forget_applicant(connection);
+        self.tokens.forget(connection);
         if let Some(session) = self.clients.session_at(connection) {
             self.detach(session, now);
         }
@@ -374,7 +398,7 @@ impl Relay {
     fn shut_down(&mut self, now: Time) {
         self.shut_down_unrouted(now);
         for key in self.calls.keys() {
-            self.call_input(key, crate::call::Input::Shutdown, now);
+            self.call_input(key, crate::call::Input::End { reason: EndReason::ShuttingDown }, now);
         }
         for connection in self.clients.connections() {
             self.close(connection, close_code::GOING_AWAY, "the relay is shutting down".to_owned(), now);

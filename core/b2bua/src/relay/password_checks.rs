@@ -167,6 +167,11 @@ impl PasswordChecks {
         }
     }
 
+    /// Counts a failed login by a token for its source.
+    pub(super) fn count_source(&mut self, address: IpAddr, now: Time) {
+        self.lockouts.fail_source(SourceNetwork::of(address), now);
+    }
+
     /// Removes the waiting check of a connection that is closed. A running check continues without the connection.
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|_, attempt| attempt.connection != connection);

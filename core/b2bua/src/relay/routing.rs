@@ -6,6 +6,7 @@ use crate::address::Address;
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, CallWaiting, LoginName};
 pub(super) use crate::io::RouteSource as Source;
+use crate::token::AllowedCallees;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::message::SipUri;
 use offhook_sip::user_agent::destinations::NamedBy;
@@ -47,7 +48,11 @@ impl Relay {
     /// Returns the source of the calls of a session. If the relay requires logins, a session without a login is an
     /// unknown source: it can call users of the relay only, so that it causes no costs at the trunk.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
-        let has_login = self.clients.get(session).is_some_and(|session| session.login().is_some());
+        let has_login = self.clients.get(session).is_some_and(|session| {
+            // A token that lists the callees was issued for these calls.
+            session.login().is_some()
+                || session.token().is_some_and(|token| token.rights().callees != AllowedCallees::Any)
+        });
         if has_login || self.config.admission == AcceptedLogins::Anyone {
             Source::Session(session)
         } else {
@@ -64,7 +69,7 @@ impl Relay {
     /// calls, all phones of the login are excluded.
     pub(super) fn route_here(&self, from: &Source, login: &LoginName) -> Result<Vec<Target>, EndReason> {
         let registered: Vec<SessionId> =
-            self.locations.sessions(login).filter(|id| self.clients.is_online(*id)).collect();
+            self.locations.sessions(login).filter(|id| self.is_open_for_calls(*id)).collect();
         // The calling phone must not be alerted. The source contains only its user, so that all phones of the user are
         // excluded.
         let is_own = matches!(from, Source::Phone(user) if user == login);
@@ -84,8 +89,8 @@ impl Relay {
     /// Returns the sessions of an account as targets of an inbound call from its server.
     pub(super) fn route_in(&self, account: AccountId) -> Result<Vec<Target>, EndReason> {
         let Some(account) = self.accounts.get(account) else { return Err(EndReason::NotFound) };
-        let online = |id: &SessionId| self.clients.is_online(*id);
-        let sessions: Vec<SessionId> = account.sessions().iter().copied().filter(online).collect();
+        let open = |id: &SessionId| self.is_open_for_calls(*id);
+        let sessions: Vec<SessionId> = account.sessions().iter().copied().filter(open).collect();
         if sessions.is_empty() {
             return Err(EndReason::Unavailable);
         }
@@ -116,6 +121,7 @@ impl Relay {
         let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
         let domain = known.domain();
         let uri = callee.uri_at(domain).ok_or(EndReason::NotFound)?;
+        self.check_destination(account, &uri)?;
         let (host, port) = (uri.next_hop(), uri.port());
         let is_usual = port.is_none_or(|port| Some(port) == domain.port || matches!(port, 5060 | 5061));
         let is_own = host == domain.host && is_usual;
@@ -126,5 +132,14 @@ impl Relay {
         // A callee at the account's own host without a port is called at the port of the account's domain.
         let names_none = port.is_none() && uri.user().is_some() && !uri.has_parameters() && *uri.host() == domain.host;
         Ok(if names_none { uri.with_port(domain.port) } else { uri })
+    }
+
+    /// Checks whether the operator permits calls to a URI through an account.
+    fn check_destination(&self, account: AccountId, uri: &SipUri) -> Result<(), EndReason> {
+        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
+        let numbering = trunk.filter(|_| self.accounts.is_trunk(account)).map(|trunk| trunk.numbering.clone());
+        let user = uri.user().unwrap_or_default();
+        let is_permitted = self.config.guards.destinations.permit(&user, &numbering.unwrap_or_default());
+        if is_permitted { Ok(()) } else { Err(EndReason::DestinationDenied) }
     }
 }

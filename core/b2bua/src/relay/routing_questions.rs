@@ -273,7 +273,7 @@ impl Relay {
     /// Ends a call of a browser that is not routed yet. Returns false if there is none.
     pub(super) fn end_unrouted(&mut self, call: CallKey, input: &call::Input, now: Time) -> bool {
         let reason = match input {
-            call::Input::Shutdown => EndReason::ShuttingDown,
+            call::Input::End { reason } => *reason,
             call::Input::HangUp { .. } | call::Input::SessionLost { .. } => EndReason::Canceled,
             _ => return false,
         };

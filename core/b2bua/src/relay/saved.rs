@@ -11,7 +11,7 @@ use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
 /// The version of the state's structure; it increases with every change of the structure.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// The names of the sealed parts, each of which can be opened only under its name.
 const CHECK: &str = "relay key check";

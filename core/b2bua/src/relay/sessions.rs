@@ -1,4 +1,5 @@
-//! Client sessions, and their admission by password, by token or, in demo mode, without either.
+//! Client sessions, and their admission by password, by token or, in demo mode, without either. Tokens of the application
+//! are handled in `tokens.rs`.
 
 use super::Relay;
 use super::clients::{NewSession, Scheme, Session, Socket};
@@ -6,11 +7,13 @@ use super::deadlines::Owner;
 use super::password_checks::{Attempt, Finished, Step};
 use super::sip_accounts::Registration;
 use super::sip_options::{PageAccount, RequestedServer, page_account, refused_server, selects_relay};
+use super::tokens::TokenLogin;
 use crate::address::Address;
 use crate::authorization::{AuthorizationOutput, KeptGrant};
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
+use crate::token::is_json_web_token;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::Kind;
@@ -45,11 +48,43 @@ pub(super) fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN && !login.contains(|c: char| c.is_control()) && Address::parse(login).login().0 == login
 }
 
+/// The result of the authentication of a `connection`.
+#[derive(Debug)]
+pub(super) struct Authenticated {
+    pub(super) login: Option<LoginName>,
+    pub(super) account: SessionAccount,
+    /// The token of the application by which the session logs in.
+    pub(super) token: Option<Box<TokenLogin>>,
+}
+
+impl Authenticated {
+    /// Returns a session without a token of the application, whose login selects its account.
+    const fn by_login(login: Option<LoginName>) -> Self {
+        Self { login, account: SessionAccount::OfLogin, token: None }
+    }
+}
+
+/// The account at a SIP server of a new session.
+#[derive(Debug)]
+pub(super) enum SessionAccount {
+    /// The one that the operator assigned to the login, if there is one.
+    OfLogin,
+    /// The one that the operator assigned to this login.
+    Configured(LoginName),
+    /// One that the page or the token contains.
+    Page(Box<PageAccount>),
+}
+
 impl Relay {
     /// Handles the first message of a socket.
     pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: ConnectionMessage, now: Time) {
         if let Some(token) = hello.auth_token.take().filter(|token| !token.is_empty()) {
-            return self.resume_session(connection, &token, hello, now);
+            if is_json_web_token(&token) {
+                self.admit_by_token(connection, token, hello, now);
+            } else {
+                self.resume_session(connection, &token, hello, now);
+            }
+            return;
         }
         let password = hello.sip.password.take();
         let login = match hello.sip.login.clone().filter(|login| !login.is_empty()) {
@@ -77,7 +112,7 @@ impl Relay {
                 self.admit_locally(connection, login, password.unwrap_or_default(), hello, now);
             }
             Ok(RequestedServer::Account(account)) => {
-                self.admit_to_server(connection, *account, &login.0, hello, now);
+                self.admit_to_server(connection, (*account, None), &login.0, hello, now);
             }
             Err(info) => self.refuse(connection, &login.0, info, now),
         }
@@ -97,7 +132,7 @@ impl Relay {
         now: Time,
     ) {
         match self.config.admission {
-            AcceptedLogins::Anyone => self.authorize(connection, Some(login), None, hello, now),
+            AcceptedLogins::Anyone => self.authorize(connection, Authenticated::by_login(Some(login)), hello, now),
             // The application may know the user by something else than a password.
             AcceptedLogins::Accounts if password.is_empty() && self.authorizes_externally() => {
                 self.admit_unverified(connection, hello, now);
@@ -150,10 +185,10 @@ impl Relay {
 
     /// Admits a `connection` whose password is verified by the SIP server that the page named. The session exists
     /// before the server has responded, and its size is limited until then.
-    fn admit_to_server(
+    pub(super) fn admit_to_server(
         &mut self,
         connection: ConnectionId,
-        account: PageAccount,
+        (account, token): (PageAccount, Option<Box<TokenLogin>>),
         login: &str,
         hello: ConnectionMessage,
         now: Time,
@@ -164,7 +199,10 @@ impl Relay {
             return self.refuse_locked(connection, address, login, remaining, now);
         }
         match bounded(hello) {
-            Ok(hello) => self.authorize(connection, Some(name), Some(account), hello, now),
+            Ok(hello) => {
+                let account = SessionAccount::Page(Box::new(account));
+                self.authorize(connection, Authenticated { login: Some(name), account, token }, hello, now);
+            }
             Err(octets) => {
                 let info = format!(
                     "`connection` has {octets} octets; the maximum with an account at a SIP server is {MAX_ANONYMOUS_HELLO}"
@@ -180,7 +218,9 @@ impl Relay {
             self.note_offense(Kind::WrongPassword, address, true, now);
         }
         match waiter {
-            Some((connection, hello)) if matches => self.authorize(connection, Some(login), None, hello, now),
+            Some((connection, hello)) if matches => {
+                self.authorize(connection, Authenticated::by_login(Some(login)), hello, now);
+            }
             Some((connection, _)) => self.refuse(connection, &login.0, "wrong login or password".to_owned(), now),
             None => {}
         }
@@ -204,8 +244,19 @@ impl Relay {
 
     /// Admits a `connection` without a login, or with a login that only the application can verify.
     fn admit_unverified(&mut self, connection: ConnectionId, hello: ConnectionMessage, now: Time) {
+        self.admit_without_login(connection, Authenticated::by_login(None), hello, now);
+    }
+
+    /// Admits a `connection` without a verified login, if its message is short enough.
+    pub(super) fn admit_without_login(
+        &mut self,
+        connection: ConnectionId,
+        authenticated: Authenticated,
+        hello: ConnectionMessage,
+        now: Time,
+    ) {
         match bounded(hello) {
-            Ok(hello) => self.authorize(connection, None, None, hello, now),
+            Ok(hello) => self.authorize(connection, authenticated, hello, now),
             Err(octets) => {
                 let info =
                     format!("`connection` has {octets} octets; the maximum without a login is {MAX_ANONYMOUS_HELLO}");
@@ -235,18 +286,19 @@ impl Relay {
         self.greet(connection, id, now);
     }
 
-    /// Creates the session. `account` is the account at the SIP server that the page named, if it named one.
+    /// Creates the session of an authenticated `connection`.
     pub(super) fn accept(
         &mut self,
         connection: ConnectionId,
         id: SessionId,
-        (login, account): (Option<LoginName>, Option<PageAccount>),
+        authenticated: Authenticated,
         (hello, granted): (ConnectionMessage, KeptGrant),
         now: Time,
     ) {
         if self.clients.socket(connection).is_none() {
             return;
         }
+        let Authenticated { login, account, token: application_token } = authenticated;
         if let Some(login) = &login
             && !self.has_room_for(login)
         {
@@ -255,24 +307,35 @@ impl Relay {
         let token = self.token();
         let options = granted.sip.as_deref().unwrap_or(&hello.sip).clone();
         let hello = ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello };
-        let configured = login.as_ref().filter(|_| account.is_none()).and_then(|login| self.configured_account(login));
-        let scheme = match (account, configured) {
-            (Some(account), _) => Scheme::Page(self.use_account(account, id)),
-            (None, Some(account)) => Scheme::Configured(self.use_account(account, id)),
-            (None, None) => Scheme::Local,
-        };
+        let scheme = self.scheme_of(account, login.as_ref(), id);
         let refused_server = match scheme {
             Scheme::Local if login.is_some() && !self.selects_relay(connection, &options) => {
                 refused_server(&options, self.config.sip.as_deref())
             }
             Scheme::Local | Scheme::Configured(_) | Scheme::Page(_) => None,
         };
-        let session = NewSession { login, scheme, refused_server, hello, token, granted };
+        let session = NewSession { login, scheme, refused_server, hello, token, granted, application_token };
         self.clients.insert(id, connection, session, now);
         if let Some(login) = self.clients.get(id).and_then(Session::local_login) {
             self.locations.register(login, id);
         }
         self.greet(connection, id, now);
+    }
+
+    /// Returns the server that routes the calls of a new session, and adds the session to its account.
+    fn scheme_of(&mut self, account: SessionAccount, login: Option<&LoginName>, id: SessionId) -> Scheme {
+        match account {
+            SessionAccount::Page(account) => Scheme::Page(self.use_account(*account, id)),
+            SessionAccount::Configured(of) => self.configured_scheme(Some(&of), id),
+            SessionAccount::OfLogin => self.configured_scheme(login, id),
+        }
+    }
+
+    fn configured_scheme(&mut self, login: Option<&LoginName>, id: SessionId) -> Scheme {
+        match login.and_then(|login| self.configured_account(login)) {
+            Some(account) => Scheme::Configured(self.use_account(account, id)),
+            None => Scheme::Local,
+        }
     }
 
     fn greet(&mut self, connection: ConnectionId, id: SessionId, now: Time) {
@@ -303,6 +366,7 @@ impl Relay {
         if let Some(server) = refused_server {
             self.handle_server_not_permitted(connection, server);
         }
+        self.watch_token_anew(id, now);
     }
 
     /// Handles a SIP server that the page named and may not use. If pages may use other servers, the page is informed
@@ -412,6 +476,7 @@ impl Relay {
         self.arm_session(id);
         self.forget_held_commands(id);
         self.report_authorization(AuthorizationOutput::Disconnected { session: id, is_kept: false });
+        self.forget_token(id);
         if let Some(account) = session.account() {
             self.leave_account(account, id);
         }

@@ -7,6 +7,7 @@ use super::call_table::CallTable;
 use super::clients::Clients;
 use super::configured_users::ConfiguredUsers;
 use super::deadlines::Owner;
+use super::guards::CallGuards;
 use super::identifiers::Identifiers;
 use super::lifecycle::CallAdmission;
 use super::locations::Locations;
@@ -16,6 +17,7 @@ use super::password_checks::PasswordChecks;
 use super::routing_questions::RoutingQuestions;
 use super::sip_accounts::SipAccounts;
 use super::submissions::Submissions;
+use super::tokens::Tokens;
 use crate::config::Config;
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
@@ -47,6 +49,8 @@ pub(super) struct RelayState {
     questions: RoutingQuestions,
     authorizations: Authorizations,
     submissions: Submissions,
+    guards: CallGuards,
+    tokens: Tokens,
     agent: Option<Box<UserAgentState>>,
 }
 
@@ -70,6 +74,8 @@ impl Relay {
             questions: self.questions.clone(),
             authorizations: self.authorizations.clone(),
             submissions: self.submissions.clone(),
+            guards: self.guards.clone(),
+            tokens: self.tokens.clone(),
             agent: self.agent.as_ref().map(|agent| Box::new(agent.state())),
         }
     }
@@ -116,6 +122,8 @@ impl Relay {
             questions: state.questions,
             authorizations: state.authorizations,
             submissions: state.submissions,
+            guards: state.guards,
+            tokens: state.tokens,
             agent,
             config,
             commands: VecDeque::new(),

@@ -20,7 +20,7 @@ mod sip_codecs;
 mod sip_early;
 mod sip_hairpin;
 mod sip_in_dialog;
-mod sip_phones;
+pub(super) mod sip_phones;
 mod sip_simulation;
 mod sip_transfers;
 mod sip_webrtc;
@@ -32,8 +32,8 @@ use crate::authorization::AuthorizationOutput;
 use crate::call::CallEvent;
 use crate::command::CommandResult;
 use crate::config::{
-    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames,
-    PortRules, Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, Authorization, BusyStatus, CallWaiting, Config, Destinations, GuardRules, LoginName, MediaProfile,
+    OwnNames, PortRules, Routing, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use crate::record::CallRecord;
@@ -86,6 +86,8 @@ pub(super) fn config() -> Config {
         message_burst: 1000,
         max_calls_per_session: 4,
         max_sessions_per_login: 4,
+        guards: GuardRules::default(),
+        token_notice: None,
         codecs: Vec::new(),
         fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
@@ -168,6 +170,10 @@ pub(super) struct Bench {
     /// Statistics of legs that are not empty.
     pub(super) statistics: BTreeMap<LegKey, Vec<StreamStatistics>>,
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
+    /// Tokens that the shell is to verify, with the origins of their pages.
+    pub(super) tokens: Vec<(crate::io::RequestId, String, Option<String>)>,
+    /// The origin of the pages that connect.
+    pub(super) origin: Option<String>,
     /// Commands for the user agent.
     pub(super) commands: Vec<sip::Command>,
     /// Outputs of the user agent to the network, if the relay has one.
@@ -210,6 +216,8 @@ impl Bench {
             workers_run: true,
             statistics: BTreeMap::new(),
             checks: Vec::new(),
+            tokens: Vec::new(),
+            origin: None,
             commands: Vec::new(),
             sip: Vec::new(),
             servers_not_permitted: Vec::new(),
@@ -250,7 +258,9 @@ impl Bench {
             .chain(relay.records.deadlines())
             .chain(relay.questions.deadlines())
             .chain(relay.authorizations.deadlines())
-            .chain(relay.submissions.deadlines());
+            .chain(relay.submissions.deadlines())
+            .chain(relay.guards.deadlines())
+            .chain(relay.token_deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 
@@ -282,6 +292,9 @@ impl Bench {
                 Output::Sip(output) => self.sip.push(output),
                 Output::VerifyPassword { request, login, password } => {
                     self.checks.push((request, login, password.reveal().to_owned()));
+                }
+                Output::VerifyToken { request, token, origin } => {
+                    self.tokens.push((request, token.reveal().to_owned(), origin));
                 }
                 Output::ResolveHost { request, host } => self.questions.push((request, host)),
                 Output::Route { request, call, from, to, subject } => {
@@ -348,7 +361,12 @@ impl Bench {
     pub(super) fn connect_from(&mut self, address: IpAddr, hello: ConnectionMessage) -> ConnectionId {
         self.next += 1;
         let connection = ConnectionId(self.next);
-        self.input(Input::Connected { connection, address, host: Some("relay.page.test:8443".to_owned()) });
+        self.input(Input::Connected {
+            connection,
+            address,
+            host: Some("relay.page.test:8443".to_owned()),
+            origin: self.origin.clone(),
+        });
         self.send(connection, &ClientMessage::Connection(Box::new(hello)));
         connection
     }
@@ -458,6 +476,7 @@ impl Bench {
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         assert!(self.relay.questions.is_empty(), "calls wait for their routing");
         assert!(self.relay.authorizations.is_empty() && self.relay.submissions.is_empty(), "questions are open");
+        assert!(self.relay.guards.is_empty(), "calls are still counted for their callers");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::Open { leg, .. } => Some(*leg),
             _ => None,

@@ -35,20 +35,38 @@ impl Relay {
     ) -> CommandResult {
         self.participant(at)?;
         let source = self.source_of(at).ok_or(CommandError::NotEstablished)?;
+        let permitted = match self.session_of(at) {
+            Some(session) => self.admit_transfer(session, target, now),
+            None => Ok(target.clone()),
+        };
+        let target = match permitted {
+            Ok(target) => target,
+            Err(reason) => {
+                self.refuse_transfer(at, reason.info(), now);
+                return Ok(Accepted::Passed);
+            }
+        };
+        self.transfer_to(at, &source, target, refer, now);
+        Ok(Accepted::Passed)
+    }
+
+    /// Transfers the other participant to a target that the transferor may call.
+    fn transfer_to(&mut self, at: CallRef, source: &Source, target: Address, refer: ReferOptions, now: Time) {
         let account = self.transferor_account(at);
-        match account.filter(|account| self.peer_at(at, *account).is_some()).map(|account| self.uri_at(account, target))
+        match account
+            .filter(|account| self.peer_at(at, *account).is_some())
+            .map(|account| self.uri_at(account, &target))
         {
             Some(Ok(uri)) => {
-                let fallback = Fallback::CallTarget { target: target.clone() };
+                let fallback = Fallback::CallTarget { target };
                 let target = Uri::Sip(uri);
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target, fallback }, now);
             }
             Some(Err(_)) | None => {
-                let target = self.dialed(&source, target);
-                self.ring_instead(at, &source, target, refer, now);
+                let target = self.dialed(source, &target);
+                self.ring_instead(at, source, target, refer, now);
             }
         }
-        Ok(Accepted::Passed)
     }
 
     /// Executes an attended transfer: the other participants of two calls are connected. If both are SIP peers at the
@@ -166,6 +184,7 @@ impl Relay {
         }) else {
             return;
         };
+        self.note_denied_transfer(targets.as_ref().err().copied(), at, now);
         let session_of_transferee = transferee.participant.browser().map(|browser| browser.session);
         let session_of_transferor = self.calls.get(at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
         let session_of_transferor = session_of_transferor.map(|browser| browser.session);

@@ -197,6 +197,18 @@ fn new_login_behind_attackers_nat_is_admitted() {
 }
 
 #[test]
+fn failures_without_a_login_count_for_the_source() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    lockouts.succeed(source(1), "alice");
+    for _ in 0..70 {
+        lockouts.fail_source(source(1), seconds(0));
+    }
+    assert!(lockouts.remaining(source(1), "bob", seconds(0)).is_some());
+    assert!(lockouts.remaining(source(1), "alice", seconds(0)).is_none(), "a login that has succeeded from there");
+    assert!(lockouts.remaining(source(2), "bob", seconds(0)).is_none());
+}
+
+#[test]
 fn precedence_is_used_up_and_restored() {
     let mut lockouts = Lockouts::new(Policy::default());
     assert!(!lockouts.has_precedence(source(1), "alice", seconds(0)), "a login that never succeeded");

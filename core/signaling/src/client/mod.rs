@@ -148,7 +148,7 @@ pub enum ReceivedMessage {
     Data,
     /// `notifySessionDebugEvent`: passed to the application.
     SessionDebug,
-    /// `DataStatusEvent`: the result of `sendData`.
+    /// `DataStatusEvent` or `offhookTokenStatus`: the result of `sendData` or `offhookRenewToken`.
     DataStatus {
         /// Echoed from the request.
         operation_id: String,
@@ -171,6 +171,8 @@ pub enum ReceivedMessage {
     },
     /// `offhookDirect`: a step of the direct media negotiation.
     Direct(Box<DirectMessage>),
+    /// `offhookTokenExpiring`: passed to the application.
+    TokenExpiring,
     /// A message without effect, except that it shows that the relay is alive: `pong`, `busy`, unknown names.
     Ignored,
 }
@@ -193,7 +195,8 @@ impl From<ServerMessage> for ReceivedMessage {
             }),
             ServerMessage::Transfer { call_id, status } => Self::Transfer { call_id, status },
             ServerMessage::Fail { .. } => Self::Fail,
-            ServerMessage::DataStatus { operation_id, status, .. } => {
+            ServerMessage::DataStatus { operation_id, status, .. }
+            | ServerMessage::TokenStatus { operation_id, status, .. } => {
                 Self::DataStatus { operation_id, accepted: status == crate::message::DataStatus::Accepted }
             }
             ServerMessage::Data(_) => Self::Data,
@@ -201,6 +204,7 @@ impl From<ServerMessage> for ReceivedMessage {
             ServerMessage::Dtmf { call_id, digit } => Self::Dtmf { call_id, digit },
             ServerMessage::Hold { call_id, held } => Self::Hold { call_id, held },
             ServerMessage::Direct(direct) => Self::Direct(direct),
+            ServerMessage::TokenExpiring { .. } => Self::TokenExpiring,
         }
     }
 }

@@ -142,7 +142,7 @@ pub enum Output {
         /// The input.
         input: call::Input,
     },
-    /// Settle the promise of a `sendData`.
+    /// Settle the promise of a `sendData` or of the renewal of a token.
     Settle {
         /// The operation.
         operation_id: String,
@@ -160,6 +160,8 @@ pub enum Notice {
     AppData,
     /// `notifySessionDebugEvent`.
     Debug,
+    /// `offhookTokenExpiring`.
+    TokenExpiring,
 }
 
 impl Notice {
@@ -170,6 +172,7 @@ impl Notice {
             Self::Warn => "WARN",
             Self::AppData => "APP_DATA",
             Self::Debug => "DEBUG",
+            Self::TokenExpiring => "TOKEN_EXPIRING",
         }
     }
 }
@@ -376,6 +379,7 @@ impl Session {
             ReceivedMessage::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
             ReceivedMessage::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
             ReceivedMessage::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),
+            ReceivedMessage::TokenExpiring => self.outputs.push_back(Output::Notify(Notice::TokenExpiring)),
             ReceivedMessage::DataStatus { operation_id, accepted } => {
                 self.outputs.push_back(Output::Settle { operation_id, accepted });
             }

@@ -45,6 +45,13 @@ pub enum ClientMessage {
     },
     /// A step of the direct media negotiation (extension, feature `directMedia`).
     Direct(Box<DirectMessage>),
+    /// Renews the login of a session with a new token (extension, feature `tokenRenewal`).
+    RenewToken {
+        /// Echoed in the response.
+        operation_id: String,
+        /// The new token.
+        token: String,
+    },
     /// Data for the application.
     SendData {
         /// Echoed in the response.
@@ -82,7 +89,7 @@ pub struct ConnectionMessage {
     /// Requests that the client session survives the loss of the socket.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub keep_alive: Option<bool>,
-    /// The token of an earlier `getUserData`, in place of credentials.
+    /// A token in place of credentials: that of an earlier `getUserData`, or a JSON Web Token of the application.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub auth_token: Option<String>,
     /// `2.0`.
@@ -249,6 +256,7 @@ impl ClientMessage {
             Self::SendDtmf { .. } => "sendDtmf",
             Self::Transfer { .. } => "transfer",
             Self::Direct(_) => "offhookDirect",
+            Self::RenewToken { .. } => "offhookRenewToken",
             Self::SendData { .. } => "sendData",
             Self::SubmitBugReport(_) => "submitBugReport",
             Self::SessionDebug { .. } => "sessionDebug",

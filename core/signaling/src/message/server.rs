@@ -77,6 +77,22 @@ pub enum ServerMessage {
     },
     /// `offhookDirect` (extension, feature `directMedia`): a step of the direct media negotiation.
     Direct(Box<DirectMessage>),
+    /// `offhookTokenExpiring` (extension, feature `tokenRenewal`): the token of the session expires soon.
+    TokenExpiring {
+        /// The remaining time in seconds.
+        expires_in: u64,
+    },
+    /// `offhookTokenStatus` (extension, feature `tokenRenewal`): the result of `offhookRenewToken`.
+    TokenStatus {
+        /// Echoed from the request.
+        operation_id: String,
+        /// Whether the token was accepted.
+        status: DataStatus,
+        /// The lifetime of the accepted token in seconds.
+        expires_in: Option<u64>,
+        /// The reason for a failure.
+        info: Option<String>,
+    },
 }
 
 /// `getUserData`: the relay's response to `connection`, with the token for reconnecting.
@@ -217,7 +233,7 @@ impl TransferStatus {
     }
 }
 
-/// The result of `sendData`.
+/// The result of `sendData` or `offhookRenewToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum DataStatus {
@@ -248,6 +264,8 @@ impl ServerMessage {
             Self::Dtmf { .. } => "offhookDtmf",
             Self::Hold { .. } => "offhookHold",
             Self::Direct(_) => "offhookDirect",
+            Self::TokenExpiring { .. } => "offhookTokenExpiring",
+            Self::TokenStatus { .. } => "offhookTokenStatus",
         }
     }
 }

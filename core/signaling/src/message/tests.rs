@@ -1,7 +1,7 @@
 //! Round-trip tests in both directions, and tests with frames as real clients send them.
 
 use super::{
-    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DtmfType, Json,
+    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DataStatus, DtmfType, Json,
     ServerMessage, SipOptions, TransferStatus, UserData,
 };
 use crate::version::Extension;
@@ -64,6 +64,7 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
         }),
         (id(), text()).prop_map(|(call_id, target)| ClientMessage::Transfer { call_id, target }),
         (text(), json()).prop_map(|(operation_id, payload)| ClientMessage::SendData { operation_id, payload }),
+        (text(), text()).prop_map(|(operation_id, token)| ClientMessage::RenewToken { operation_id, token }),
     ]
 }
 
@@ -102,6 +103,15 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         (text(), prop::char::range('0', '9'))
             .prop_map(|(id, digit)| ServerMessage::Dtmf { call_id: CallId(id), digit }),
         (text(), any::<bool>()).prop_map(|(id, held)| ServerMessage::Hold { call_id: CallId(id), held }),
+        any::<u64>().prop_map(|expires_in| ServerMessage::TokenExpiring { expires_in }),
+        (text(), proptest::option::of(any::<u64>()), proptest::option::of(text())).prop_map(
+            |(operation_id, expires_in, info)| ServerMessage::TokenStatus {
+                operation_id,
+                status: DataStatus::Failed,
+                expires_in,
+                info
+            }
+        ),
     ]
 }
 
@@ -157,6 +167,25 @@ fn password_is_not_echoed() {
     assert_eq!(connection.sip.password.as_deref(), Some("secret"));
     let data = UserData { connection: *connection, status: "ESTABLISHED".into(), demo: false };
     assert!(!ServerMessage::UserData(Box::new(data)).to_json().contains("secret"));
+}
+
+#[test]
+fn renewal_of_token_has_documented_frames() {
+    let request = ClientMessage::RenewToken { operation_id: "o1".into(), token: "a.b.c".into() };
+    assert_eq!(request.to_json(), r#"{"message":"offhookRenewToken","data":[{"operationId":"o1","token":"a.b.c"}]}"#);
+    let notice = ServerMessage::TokenExpiring { expires_in: 60 };
+    assert_eq!(notice.to_json(), r#"{"message":"offhookTokenExpiring","data":[{"expiresIn":60}]}"#);
+    let status = |status, expires_in, info| {
+        ServerMessage::TokenStatus { operation_id: "o1".into(), status, expires_in, info }.to_json()
+    };
+    assert_eq!(
+        status(DataStatus::Accepted, Some(3600), None),
+        r#"{"message":"offhookTokenStatus","data":[{"operationId":"o1","status":"ACCEPTED","expiresIn":3600}]}"#
+    );
+    assert_eq!(
+        status(DataStatus::Failed, None, Some("expired".into())),
+        r#"{"message":"offhookTokenStatus","data":[{"operationId":"o1","status":"FAILED","info":"expired"}]}"#
+    );
 }
 
 #[test]

@@ -136,6 +136,13 @@ struct SendDataBody {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct RenewTokenBody {
+    operation_id: String,
+    token: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct DirectBody {
     call_id: CallId,
     attempt: u32,
@@ -212,6 +219,10 @@ impl ClientMessage {
                 let SendDataBody { operation_id, payload } = envelope.read(0)?;
                 Self::SendData { operation_id, payload }
             }
+            "offhookRenewToken" => {
+                let RenewTokenBody { operation_id, token } = envelope.read(0)?;
+                Self::RenewToken { operation_id, token }
+            }
             "submitBugReport" => Self::SubmitBugReport(envelope.read(0)?),
             "sessionDebug" => Self::SessionDebug { command: envelope.read::<SessionDebugBody>(0)?.command },
             "pushLogs" => {
@@ -244,6 +255,9 @@ impl ClientMessage {
             }
             Self::SendData { operation_id, payload } => {
                 print(name, &[SendDataBody { operation_id: operation_id.clone(), payload: payload.clone() }])
+            }
+            Self::RenewToken { operation_id, token } => {
+                print(name, &[RenewTokenBody { operation_id: operation_id.clone(), token: token.clone() }])
             }
             Self::SubmitBugReport(report) => print(name, &[report]),
             Self::SessionDebug { command } => print(name, &[SessionDebugBody { command: command.clone() }]),
@@ -298,6 +312,23 @@ struct DataStatusBody {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenExpiringBody {
+    expires_in: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenStatusBody {
+    operation_id: String,
+    status: DataStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct StatusBody {
     status: String,
 }
@@ -347,6 +378,16 @@ impl ServerMessage {
             Self::Dtmf { call_id, digit } => print(name, &[DtmfEventBody { call_id: call_id.clone(), digit: *digit }]),
             Self::Hold { call_id, held } => print(name, &[HoldEventBody { call_id: call_id.clone(), held: *held }]),
             Self::Direct(direct) => print_direct(direct),
+            Self::TokenExpiring { expires_in } => print(name, &[TokenExpiringBody { expires_in: *expires_in }]),
+            Self::TokenStatus { operation_id, status, expires_in, info } => {
+                let body = TokenStatusBody {
+                    operation_id: operation_id.clone(),
+                    status: *status,
+                    expires_in: *expires_in,
+                    info: info.clone(),
+                };
+                print(name, &[body])
+            }
         }
     }
 
@@ -393,6 +434,13 @@ impl ServerMessage {
                 Self::Hold { call_id, held }
             }
             "offhookDirect" => Self::Direct(envelope.direct()?),
+            "offhookTokenExpiring" => {
+                Self::TokenExpiring { expires_in: envelope.read::<TokenExpiringBody>(0)?.expires_in }
+            }
+            "offhookTokenStatus" => {
+                let TokenStatusBody { operation_id, status, expires_in, info } = envelope.read(0)?;
+                Self::TokenStatus { operation_id, status, expires_in, info }
+            }
             _ => return Ok(None),
         }))
     }

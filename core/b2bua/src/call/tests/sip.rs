@@ -15,6 +15,7 @@ use offhook_media::ports::PortPool;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::SipDescription;
 use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
+use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Cause, Command, Destination, InviteId, OutboundInvite};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -284,7 +285,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("session of 1 lost", Input::SessionLost { leg: CALLER }),
         ("port of 2 missing", Input::LegFailed { leg: CALLEE, failure: TransportFailure::NoPort }),
         ("media of 2 dead", Input::LegDead { leg: CALLEE }),
-        ("shutdown", Input::Shutdown),
+        ("shutdown", Input::End { reason: EndReason::ShuttingDown }),
     ]
 }
 

@@ -49,7 +49,7 @@ fn socket() -> Socket {
         message_rate: 1,
         message_burst: 1,
     };
-    Socket::new(server::Connection::new(limits, Time::EPOCH), None, IpAddr::from([192, 0, 2, 1]))
+    Socket::new(server::Connection::new(limits, Time::EPOCH), None, None, IpAddr::from([192, 0, 2, 1]))
 }
 
 fn new_session(user: u8, token: String) -> NewSession {
@@ -61,6 +61,7 @@ fn new_session(user: u8, token: String) -> NewSession {
         hello: ConnectionMessage::default(),
         token,
         granted: KeptGrant::default(),
+        application_token: None,
     }
 }
 

@@ -215,7 +215,7 @@ impl Bench {
     }
 }
 
-pub(super) fn with_trunk() -> Config {
+pub(crate) fn with_trunk() -> Config {
     let account = Account {
         identity: Identity { name: None, uri: "sip:trunk@pbx.test".parse().unwrap() },
         login: Some(Login::new("trunk", "hidden")),
