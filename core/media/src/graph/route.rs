@@ -11,19 +11,20 @@ const NO_PAYLOAD: u8 = u8::MAX;
 
 /// The path from a source, which is an incoming stream, to a sink, which is an outgoing stream.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Route {
     /// The leg of the incoming stream.
     pub from: LegKey,
     /// The index of the stream in that leg.
     pub stream: usize,
-    /// The outgoing payload type, indexed by the incoming one.
-    payloads: [u8; 128],
     /// The stages by incoming payload type; empty if no payload is converted.
     stages: Vec<(u8, Box<dyn MediaStage>)>,
-    /// The outgoing extension identifier, indexed by the incoming one. 0 stands for none.
-    extensions: [u8; 256],
     /// The MID extension of the outgoing stream: its identifier, and the value of `a=mid`.
     mid: Option<(u8, String)>,
+    /// The outgoing payload type, indexed by the incoming one.
+    payloads: [u8; 128],
+    /// The outgoing extension identifier, indexed by the incoming one. 0 stands for none.
+    extensions: [u8; 256],
 }
 
 impl Route {

@@ -88,8 +88,8 @@ impl Leg {
             io.counters.dropped.unknown_stream += 1;
             return None;
         };
-        let negotiated = self.streams.get(stream)?;
-        let Some(format) = negotiated.format(header.payload_type) else {
+        let negotiated = self.streams.get_mut(stream)?;
+        let Some(format) = negotiated.format_of_packet(header.payload_type) else {
             io.counters.dropped.unknown_stream += 1;
             return None;
         };

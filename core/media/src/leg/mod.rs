@@ -118,28 +118,31 @@ pub(crate) enum Ended {
 }
 
 /// The media of one leg.
+///
+/// The order of the fields is their order in memory: what each packet uses comes first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Leg {
-    pub(crate) key: LegKey,
     transport: Transport,
+    pub(crate) key: LegKey,
+    last_received: Time,
+    pub(crate) streams: Vec<MediaStream>,
+    /// Not saved: its source belongs to the process.
+    playback: Option<Box<Playback>>,
+    muting: Muting,
+    /// Not saved: their sinks belong to the process.
+    recorders: Vec<Recorder>,
+    sources: Sources,
+    /// The leg it is bridged with.
+    pub(crate) partner: Option<Partner>,
     rules: Rules,
     cname: String,
     silence: Silence,
-    pub(crate) streams: Vec<MediaStream>,
-    sources: Sources,
     digit_limit: DigitLimit,
-    muting: Muting,
-    /// Not saved: its source belongs to the process.
-    playback: Option<Box<Playback>>,
-    /// Not saved: their sinks belong to the process.
-    recorders: Vec<Recorder>,
-    /// The leg it is bridged with.
-    pub(crate) partner: Option<Partner>,
     /// The last bridge across workers that it was part of.
     pub(crate) last_bridge: Option<BridgeId>,
     /// Whether key frames must be requested from all video senders, because the leg has just connected.
     pub(crate) has_just_connected: bool,
-    last_received: Time,
     report_at: Option<Time>,
     pub(crate) ended: Option<Ended>,
 }

@@ -39,17 +39,18 @@ impl DigitLimit {
     }
 }
 
-/// A source of a peer.
+/// A source of a peer. The order of the fields is their order in memory: what each packet uses comes first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
 pub(crate) struct Source {
     /// The index of its stream in the leg.
     pub(crate) stream: usize,
+    /// Requests for key frames.
+    pub(crate) key_frames: KeyFrames,
     /// Reception statistics; `None` if the source is announced but no packet has arrived.
     pub(crate) reception: Option<Reception>,
     /// The time at which it was first received, or last announced.
     pub(crate) named_at: Time,
-    /// Requests for key frames.
-    pub(crate) key_frames: KeyFrames,
     /// Its telephone-events.
     pub(crate) events: Events,
 }
@@ -69,13 +70,18 @@ impl Source {
 /// identifiers is fastest.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
+    /// The source of the last packet and its index, so that the identifiers are read only when the source changes.
+    recent: Option<(SourceId, usize)>,
     ids: Vec<SourceId>,
     sources: Vec<Source>,
 }
 
 impl Sources {
     fn place(&self, id: SourceId) -> Option<usize> {
-        self.ids.iter().position(|known| *known == id)
+        match self.recent {
+            Some((recent, place)) if recent == id => Some(place),
+            _ => self.ids.iter().position(|known| *known == id),
+        }
     }
 
     pub(crate) fn get(&self, id: SourceId) -> Option<&Source> {
@@ -94,12 +100,16 @@ impl Sources {
             self.sources.insert(place, make());
             place
         });
+        if self.recent != Some((id, place)) {
+            self.recent = Some((id, place));
+        }
         #[expect(clippy::indexing_slicing, reason = "both arrays have the same length")]
         &mut self.sources[place]
     }
 
     pub(crate) fn remove(&mut self, id: SourceId) -> Option<Source> {
         let place = self.place(id)?;
+        self.recent = None;
         self.ids.remove(place);
         Some(self.sources.remove(place))
     }
@@ -122,7 +132,7 @@ impl Sources {
 
     pub(crate) fn from_map(map: BTreeMap<SourceId, Source>) -> Self {
         let (ids, sources) = map.into_iter().unzip();
-        Self { ids, sources }
+        Self { recent: None, ids, sources }
     }
 }
 

@@ -39,7 +39,11 @@ pub(crate) struct Format {
 
 /// Formats by payload type.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 struct FormatTable {
+    /// The payload type of the last packet with a known one, and its format, so that the tables are used only when the
+    /// payload type changes.
+    recent: Option<(u8, Format)>,
     /// The index of the format for each payload type, or [`FormatTable::NONE`].
     places: [u8; 128],
     formats: Vec<Format>,
@@ -47,7 +51,7 @@ struct FormatTable {
 
 impl Default for FormatTable {
     fn default() -> Self {
-        Self { places: [Self::NONE; 128], formats: Vec::new() }
+        Self { recent: None, places: [Self::NONE; 128], formats: Vec::new() }
     }
 }
 
@@ -72,36 +76,52 @@ impl FormatTable {
         let place = self.places.get(usize::from(number))?;
         self.formats.get(usize::from(*place)).copied()
     }
+
+    /// The same for a packet.
+    fn get_for_packet(&mut self, number: u8) -> Option<Format> {
+        if let Some((recent, format)) = self.recent
+            && recent == number
+        {
+            return Some(format);
+        }
+        let format = self.get(number)?;
+        self.recent = Some((number, format));
+        Some(format)
+    }
 }
 
 /// A negotiated stream of a leg.
+///
+/// The order of the fields is their order in memory: what each received packet uses comes first, followed by what each
+/// sent packet uses, so that a packet touches few cache lines.
 #[derive(Debug, Serialize, Deserialize)]
+#[repr(C, align(64))]
 pub(crate) struct MediaStream {
-    /// The negotiated section. Its received payloads include those that some peers send although they were not
-    /// negotiated.
-    pub(crate) negotiated: Stream,
+    /// The destinations of received packets. Determined again when the leg is restored.
+    #[serde(skip)]
+    pub(super) sinks: Sinks,
     /// The formats that are received.
     #[serde(skip)]
     formats: FormatTable,
     pub(crate) rewriter: Rewriter,
-    /// The destinations of received packets. Determined again when the leg is restored.
-    #[serde(skip)]
-    pub(super) sinks: Sinks,
-    /// The route from the source of sent packets. Computed again from both legs' streams when the leg is restored.
-    #[serde(skip)]
-    pub(super) route: Option<Route>,
-    pub(crate) player: Player,
-    /// Timestamp of the telephone-event being sent.
-    pub(crate) event_timestamp: u32,
-    /// The last sent packets of a video stream with NACK. Not saved: after a restart, lost packets are requested from
-    /// their source.
-    #[serde(skip)]
-    pub(crate) cache: Option<Cache>,
     /// Totals of the sent packets.
     pub(crate) packets: u64,
     pub(crate) octets: u64,
     /// Clock rate of the last packet sent.
     pub(crate) rate: u32,
+    /// Timestamp of the telephone-event being sent.
+    pub(crate) event_timestamp: u32,
+    pub(crate) player: Player,
+    /// The last sent packets of a video stream with NACK. Not saved: after a restart, lost packets are requested from
+    /// their source.
+    #[serde(skip)]
+    pub(crate) cache: Option<Cache>,
+    /// The route from the source of sent packets. Computed again from both legs' streams when the leg is restored.
+    #[serde(skip)]
+    pub(super) route: Option<Route>,
+    /// The negotiated section. Its received payloads include those that some peers send although they were not
+    /// negotiated.
+    pub(crate) negotiated: Stream,
     /// The last sender report of the source.
     pub(crate) clock: Option<SourceClock>,
     /// Whether a report was ever sent in this stream.
@@ -213,6 +233,11 @@ impl MediaStream {
     /// The negotiated format of a received payload type.
     pub(crate) fn format(&self, number: u8) -> Option<Format> {
         self.formats.get(number)
+    }
+
+    /// The negotiated format of a received packet.
+    pub(super) fn format_of_packet(&mut self, number: u8) -> Option<Format> {
+        self.formats.get_for_packet(number)
     }
 
     /// The section with the payloads that the peer sends.
