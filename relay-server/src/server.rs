@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::codec::{CodecOptions, Codecs};
 use crate::config::Settings;
 use crate::descriptors;
-use crate::http::{self, App, Serving};
+use crate::http::{self, AllowedOrigins, App, Serving};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_files::{RecordingThread, ShellAudio};
 use crate::media_plane::{self, MediaThread, Totals, WorkerSockets};
@@ -28,6 +28,7 @@ use crate::sip;
 use crate::sip_transport::{self, Listening, SipCounters, SipTransport, Sockets, TlsReload};
 use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
+use crate::tokens::TokenVerifier;
 use axum::http::HeaderValue;
 use core::time::Duration;
 use listeners::Listeners;
@@ -117,11 +118,9 @@ impl RunningRelay {
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
         let record_stores = records.stores.clone();
-        let plane = start_plane(
-            plane.with_sip(side).with_records(record_sender).with_directory(Arc::clone(&directory), Arc::clone(&feed)),
-            (records, recordings),
-            &supervisor,
-        )?;
+        let plane = plane.with_tokens(TokenVerifier::new(&settings.tokens)?).with_sip(side).with_records(record_sender);
+        let plane = plane.with_directory(Arc::clone(&directory), Arc::clone(&feed));
+        let plane = start_plane(plane, (records, recordings), &supervisor)?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 
         let parts = AppParts {
@@ -304,6 +303,7 @@ impl AppParts {
     /// Creates the state of the HTTP handlers.
     fn app(self, settings: &Settings, demo: Demo) -> io::Result<App> {
         let Self { plane, gauges, media, media_queues, records, sip, audio, security_log, workers } = self;
+        warn_of_open_origins(settings, demo);
         Ok(App {
             plane,
             next_connection: AtomicU64::new(1),
@@ -317,6 +317,7 @@ impl AppParts {
             sockets: watch::Sender::new(0),
             lifecycle: Arc::new(Lifecycle::default()),
             own_pages_only: demo == Demo::Loopback,
+            origins: settings.guards.origins.clone(),
             page: page_directory(settings),
             page_security_policy: page_security_policy(settings)?,
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -490,6 +491,16 @@ fn fixed_parts(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
     let admission = if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone };
     FixedParts { admission, fingerprint: identity.fingerprint(), workers: workers.collect() }
+}
+
+/// Warns if pages of every site can connect without a login.
+fn warn_of_open_origins(settings: &Settings, demo: Demo) {
+    if settings.anonymous && demo == Demo::Off && settings.guards.origins == AllowedOrigins::Any {
+        tracing::warn!(
+            "pages of every site can place calls without a login through the browsers of their visitors: list the origins \
+             of your pages in [guards] origins"
+        );
+    }
 }
 
 /// The `Content-Security-Policy` of the phone page, if there is one.

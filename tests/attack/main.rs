@@ -185,6 +185,7 @@ fn options_of_relay() -> Vec<String> {
         "rtp.address=127.0.0.1".to_owned(),
         "sip.domain=127.0.0.1".to_owned(),
         format!("limits.connections={CONNECTIONS}"),
+        "guards.call_rate_per_address=0".to_owned(),
         format!("accounts.alice={}", hash_password("tulip")),
     ];
     let users = (101..=103).chain(200..200 + u32::from(CALLS)).chain(220..220 + u32::from(CALLS));

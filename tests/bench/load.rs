@@ -27,7 +27,12 @@ fn per(total: u64, count: u32) -> f64 {
 #[tokio::main]
 async fn main() {
     let (sessions, calls, seconds) = (argument(1, 1000), argument(2, 50), argument(3, 10));
-    let relay = Relay::start();
+    // All clients have the same address.
+    let relay = Relay::start_with(&[
+        "guards.calls_per_address=0",
+        "guards.call_rate_per_login=0",
+        "guards.call_rate_per_address=0",
+    ]);
     let empty = relay.resident();
     let mut idle = Vec::new();
     for number in 0..sessions {

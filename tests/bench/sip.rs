@@ -274,6 +274,9 @@ async fn main() {
     options.extend([format!("rtp.first_port={first}"), format!("rtp.last_port={}", first + PORTS - 1)]);
     let more = ["rtp.port_rest=0s", "sip.domain=bench.test", "sip.accept_unknown=true", "sip.message_rate=100000"];
     options.extend(more.map(str::to_owned));
+    // All clients have the same address.
+    let guards = ["guards.calls_per_address=0", "guards.call_rate_per_login=0", "guards.call_rate_per_address=0"];
+    options.extend(guards.map(str::to_owned));
     let relay = Relay::start_with_sip(&options.iter().map(String::as_str).collect::<Vec<_>>());
     let servers = [
         Server {

@@ -26,7 +26,7 @@ let caller;
 let debug;
 
 before(async () => {
-  relay = await startRelay();
+  relay = await startRelay({ flags: ["--set", "guards.call_rate_per_login=0", "--set", "guards.call_rate_per_address=0"] });
   site = await serve({ "/": await bundlePage("many") });
   browser = await launch("chromium", { hz: TONE.a, args: [STEADY] });
   const start = async (login) => {

@@ -1,5 +1,6 @@
 // Tests of sessions that cannot be opened, of load balancing, and of sendData without a connection.
 import assert from "node:assert/strict";
+import crypto from "node:crypto";
 import http from "node:http";
 import { after, afterEach, before, test } from "node:test";
 import { launch, openPage } from "./lib/browsers.mjs";
@@ -9,6 +10,8 @@ import { serve } from "./lib/site.mjs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+
+const SECRET = "a secret that only the application and the relay have";
 
 const browsers = {};
 let relay;
@@ -27,7 +30,7 @@ async function classic(policy) {
 }
 
 before(async () => {
-  relay = await startRelay();
+  relay = await startRelay({ flags: ["--set", `tokens.secret=${SECRET}`, "--set", "tokens.leeway=0"] });
   site = await serve({ "/": await bundlePage("calls") });
   [browsers.chromium, browsers.firefox] = await Promise.all([launch("chromium"), launch("firefox")]);
 });
@@ -132,4 +135,36 @@ test("sendData is rejected before the connection, without an application and aft
   assert.match(nothing, /JSON/);
   assert.equal(relayed, "FAILED");
   assert.ok(late.length >= 1 && late.every((text) => /FAILED|Invalid session state DISCONNECTED/.test(text)), late.join());
+});
+
+/** Returns a JSON Web Token of an application. */
+function webToken(claims) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  return `${signed}.${crypto.createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
+}
+
+test("page logs in with a token of the application and renews it", async () => {
+  page = await openPage(browsers.chromium, (await classic(OPEN)).url);
+  const expiresIn = (seconds, sub = "alice") => webToken({ sub, exp: Math.floor(Date.now() / 1000) + seconds });
+  const tokens = { first: expiresIn(3), foreign: expiresIn(600, "mallory"), renewed: expiresIn(600) };
+  const seen = await page.evaluate(({ urlServer, first, foreign, renewed }) => new Promise((ok, no) => {
+    Flashphoner.init();
+    const session = Flashphoner.createSession({ urlServer, authToken: first });
+    let login;
+    session.on("ESTABLISHED", (_, data) => (login = data.sipLogin));
+    session.on("FAILED", no).on("DISCONNECTED", () => no(new Error("disconnected")));
+    session.on("TOKEN_EXPIRING", async (notice) => {
+      const refused = await session.renewToken(foreign).catch((status) => status);
+      const accepted = await session.renewToken(renewed);
+      // The first token expires meanwhile.
+      setTimeout(() => ok({ login, notice, refused, accepted, status: session.status() }), 1000 * (notice.expiresIn + 1));
+    });
+  }), { urlServer: relay.ws, ...tokens });
+  assert.equal(seen.login, "alice");
+  assert.ok(seen.notice.expiresIn <= 3, JSON.stringify(seen.notice));
+  assert.deepEqual(seen.refused, { status: "FAILED", info: "the token is for another login" });
+  assert.equal(seen.accepted.status, "ACCEPTED");
+  assert.ok(seen.accepted.expiresIn > 590, JSON.stringify(seen.accepted));
+  assert.equal(seen.status, "REGISTERED");
 });

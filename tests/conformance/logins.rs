@@ -52,7 +52,7 @@ fn fail2ban_regex() -> Command {
 }
 
 /// Returns the addresses that the shipped fail2ban filter finds in a log.
-fn banned(log: &str) -> Vec<String> {
+pub(crate) fn banned(log: &str) -> Vec<String> {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fail2ban/offhook.conf");
     let folder = Folder::new("security-log");
     // fail2ban ignores a last line without a line ending.

@@ -33,6 +33,7 @@ mod sip_servers;
 mod sip_torture;
 mod sip_transfer;
 mod sip_webrtc;
+mod tokens;
 mod transfer;
 mod transports;
 mod trunks;

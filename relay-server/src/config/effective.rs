@@ -1,7 +1,7 @@
 //! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
-use super::{ApiSettings, Settings, SipSettings, Verify, media_files, records};
+use super::{ApiSettings, Settings, SipSettings, Verify, guards, media_files, records, tokens};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -80,6 +80,8 @@ pub fn explain(settings: &Settings) -> String {
     ];
     lines
         .into_iter()
+        .chain(guards::explain(&s.guards))
+        .chain(tokens::explain(&s.tokens))
         .chain(records::explain(&s.records))
         .chain(media_files::explain(&s.media_files))
         .chain(sip(&s.sip))

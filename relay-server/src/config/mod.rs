@@ -4,20 +4,25 @@ mod accounts;
 mod api;
 mod effective;
 mod file;
+mod guards;
 pub mod live;
 mod media_files;
 mod options;
 mod records;
 mod sip;
+mod tokens;
 mod value;
 
 pub use accounts::AccountSettings;
 pub use api::ApiSettings;
 pub use effective::explain;
+pub use guards::GuardSettings;
 pub use media_files::{MediaFileSettings, RecordingFormat, RecordingSettings};
+pub(crate) use options::login_name;
 pub use options::{OPTIONS, OptionSpec};
 pub use records::{DatabaseLocation, RecordSettings};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
+pub use tokens::{KeySource, TokenSettings};
 pub use value::Given;
 
 use crate::http::TrustedProxies;
@@ -124,6 +129,10 @@ pub struct Settings {
     pub sip: SipSettings,
     /// The REST API.
     pub api: ApiSettings,
+    /// Limits against toll fraud and abuse.
+    pub guards: GuardSettings,
+    /// Logins by tokens of an application.
+    pub tokens: TokenSettings,
 }
 
 impl Default for Settings {
@@ -173,6 +182,8 @@ impl Default for Settings {
             media_files: MediaFileSettings::default(),
             sip: SipSettings::default(),
             api: ApiSettings::default(),
+            guards: GuardSettings::default(),
+            tokens: TokenSettings::default(),
         }
     }
 }
@@ -308,6 +319,7 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
     if settings.media_port != 0 && last > u32::from(u16::MAX) {
         return Err(ConfigError::new("[media]", "`port` plus `workers` exceeds 65535: choose a lower port"));
     }
+    tokens::validate(&settings.tokens)?;
     sip::validate(&settings.sip)
 }
 

@@ -1,8 +1,8 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, api, media_files, records, sip};
-use crate::http::ProxyHeader;
+use super::{Settings, api, guards, media_files, records, sip, tokens};
+use crate::http::{AllowedOrigins, ProxyHeader};
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, LoginName};
@@ -84,6 +84,28 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("signaling", "ping_interval", set!(ping_interval = given => given.duration()?)),
     option("signaling", "ping_probes", set!(ping_probes = given => given.number(1, 1_000)?)),
     option("signaling", "connection_timeout", set!(connection_timeout = given => given.some_duration()?)),
+    option("guards", "calls_per_login", set!(guards.rules.calls_per_login = given => guards::limit(given)?)),
+    option("guards", "calls_per_address", set!(guards.rules.calls_per_address = given => guards::limit(given)?)),
+    option("guards", "call_rate_per_login", set!(guards.rules.call_rate_per_login = given => guards::limit(given)?)),
+    option(
+        "guards",
+        "call_rate_per_address",
+        set!(guards.rules.call_rate_per_address = given => guards::limit(given)?),
+    ),
+    option("guards", "max_call_duration", set!(guards.rules.max_call_duration = given => guards::duration(given)?)),
+    option("guards", "deny_destinations", set!(guards.rules.destinations.deny = given => sip::patterns(given)?)),
+    option("guards", "allow_destinations", set!(guards.rules.destinations.allow = given => sip::patterns(given)?)),
+    option("guards", "origins", set!(guards.origins = given => AllowedOrigins::parse(&given.words())?)),
+    option("tokens", "secret", tokens::set_secret),
+    option("tokens", "secret_file", tokens::set_secret_file),
+    option("tokens", "public_key_file", tokens::set_public_key_file),
+    option("tokens", "jwks_url", tokens::set_jwks_url),
+    option("tokens", "jwks_refresh", set!(tokens.jwks_refresh = given => given.some_duration()?)),
+    option("tokens", "jwks_refetch_interval", set!(tokens.jwks_refetch_interval = given => given.some_duration()?)),
+    option("tokens", "issuer", set!(tokens.issuer = given => given.one()?.to_owned())),
+    option("tokens", "audience", set!(tokens.audience = given => given.one()?.to_owned())),
+    option("tokens", "leeway", set!(tokens.leeway = given => given.at_most(Duration::from_secs(300))?)),
+    option("tokens", "expiry_notice", set!(tokens.expiry_notice = given => given.duration()?)),
     option("records", "sqlite", set!(records.sqlite = given => records::location(given)?)),
     option("records", "json_lines", set!(records.json_lines = given => given.path()?)),
     option("records", "retention_days", set!(records.retention = given => records::retention(given)?)),
@@ -304,7 +326,7 @@ const LOGIN_LENGTH: usize = 128;
 
 /// Rejects logins that could not be used to log in or could not be called. Before a callee address is looked up, its
 /// scheme is removed, and it is truncated at the characters that are rejected here.
-pub(super) fn login_name(login: &str) -> Result<(), String> {
+pub(crate) fn login_name(login: &str) -> Result<(), String> {
     if login.is_empty() {
         return Err("the login is empty".to_owned());
     }

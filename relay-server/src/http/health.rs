@@ -42,6 +42,7 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
     if let Some(object) = body.as_object_mut().filter(|_| is_verbose) {
         let relay = *app.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner);
         object.insert("signaling".to_owned(), signaling(&relay));
+        object.insert("foreignOrigins".to_owned(), app.gauges.foreign_origins.load(Ordering::Relaxed).into());
         object.insert("media".to_owned(), app.media.iter().map(media).collect());
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];

@@ -3,6 +3,7 @@
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
 use super::health::{healthz, metrics, readyz};
+use super::origins::AllowedOrigins;
 use crate::api::ApiCounters;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_files::ShellAudio;
@@ -62,6 +63,8 @@ pub struct App {
     pub lifecycle: Arc<Lifecycle>,
     /// Accept WebSockets only from pages of this machine: without passwords, any web site could log in through a visitor's browser.
     pub own_pages_only: bool,
+    /// The origins of pages that may open a WebSocket.
+    pub origins: AllowedOrigins,
     /// The built phone page, if there is one.
     pub page: Option<PathBuf>,
     /// `Content-Security-Policy` of the page.
@@ -124,6 +127,11 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
                    or use [accounts] instead of --demo\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
+    let origin =
+        request.headers().get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+    if !app.origins.permit(origin.as_deref()) {
+        return refuse_origin(&app, request);
+    }
     let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
@@ -148,6 +156,15 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
         let app = &counted.0;
         websocket::serve(socket, (connection, client), app.plane.clone(), app.send_queue, lingering).await;
     })
+}
+
+/// Refuses a WebSocket of a page whose origin is not permitted.
+fn refuse_origin(app: &App, request: &Request) -> Response {
+    app.gauges.foreign_origins.fetch_add(1, Ordering::Relaxed);
+    if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
+        app.security_log.note(Kind::ForeignOrigin, app.trusted_proxies.client(peer, request.headers()));
+    }
+    (StatusCode::FORBIDDEN, "pages of this origin are not permitted: see [guards] origins\n").into_response()
 }
 
 /// Counts a WebSocket of `client` behind a trusted proxy. Returns `None` if the listener has counted the client already, or if the

@@ -75,6 +75,9 @@ impl MetricSources<'_> {
         let help = "Answers to routing questions that came too late.";
         out.counter("offhook_routing_ignored_answers_total", help).value(ignored_routing_answers);
         write_guards(&guards, out);
+        let help = "WebSockets of pages whose origin is not permitted.";
+        let refused = self.gauges.foreign_origins.load(Ordering::Relaxed);
+        out.counter("offhook_foreign_origin_refusals_total", help).value(refused);
         write_transactions(&transactions, out);
         let help = "SIP datagrams that were dropped because there were too many.";
         out.counter("offhook_sip_dropped_datagrams_total", help).value(self.sip.map_or(0, SipCounters::dropped));

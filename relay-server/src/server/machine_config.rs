@@ -1,8 +1,8 @@
 //! The configuration of the relay machine, from the settings and what is known at start.
 
-use crate::config::Settings;
+use crate::config::{KeySource, Settings};
 use crate::sip_transport::Listening;
-use offhook_b2bua::config::{AcceptedLogins, Authorization, Config, GuardRules, LoginName, OwnNames, Routing};
+use offhook_b2bua::config::{AcceptedLogins, Authorization, Config, LoginName, OwnNames, Routing};
 use offhook_sdp::webrtc::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
@@ -41,8 +41,8 @@ pub(super) fn machine_config(settings: &Settings, fixed: FixedParts) -> Config {
         message_burst: settings.message_burst,
         max_calls_per_session: settings.max_calls_per_session,
         max_sessions_per_login: settings.max_sessions_per_login,
-        guards: GuardRules::default(),
-        token_notice: None,
+        guards: settings.guards.rules.clone(),
+        token_notice: (settings.tokens.keys != KeySource::None).then_some(settings.tokens.expiry_notice),
         own: OwnNames::default(),
         codecs: settings.codecs.clone(),
         fingerprint,

@@ -13,6 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Values of the signaling plane, as of its last turn.
 #[derive(Debug, Default)]
 pub struct Gauges {
+    /// WebSockets that were refused because of the origin of their page.
+    pub foreign_origins: AtomicU64,
     /// Open WebSockets.
     pub connections: AtomicUsize,
     /// Calls.

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::media_plane::MediaThread;
 use crate::records::RecordSender;
 use crate::sip_transport::{Report, SipTransport};
+use crate::tokens::TokenVerifier;
 use core::time::Duration;
 use intake::Intake;
 use offhook_b2bua::config::Config;
@@ -121,6 +122,7 @@ pub struct SignalingPlane {
     relay: Relay,
     clock: Clock,
     accounts: Arc<Accounts>,
+    tokens: Option<Arc<TokenVerifier>>,
     workers: Vec<MediaThread>,
     gauges: Arc<Gauges>,
     queues: BTreeMap<ConnectionId, FrameQueue>,
@@ -186,6 +188,7 @@ impl SignalingPlane {
             relay,
             clock,
             accounts,
+            tokens: None,
             workers,
             gauges,
             queues: BTreeMap::new(),
@@ -197,6 +200,13 @@ impl SignalingPlane {
             records: RecordSender::default(),
             api: ApiSide::default(),
         }
+    }
+
+    /// Sets the verifier of tokens of an application, if one is configured.
+    #[must_use]
+    pub fn with_tokens(mut self, verifier: Option<TokenVerifier>) -> Self {
+        self.tokens = verifier.map(Arc::new);
+        self
     }
 
     /// Sets the sender of call detail records.

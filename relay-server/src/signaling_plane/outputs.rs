@@ -34,10 +34,7 @@ impl SignalingPlane {
                 self.queues.remove(&connection);
             }
             Output::VerifyPassword { request, login, password } => self.verify_password(request, login, password),
-            // The relay machine never requests this, because this shell configures no keys of an application.
-            Output::VerifyToken { request, .. } => {
-                self.input(Input::TokenVerified { request, result: Err(TokenRefusal::Unavailable) });
-            }
+            Output::VerifyToken { request, token, origin } => self.verify_token(request, token, origin),
             Output::ResolveHost { request, host } => self.resolve_host(request, host),
             // The relay machine never requests this, because this shell configures local routing.
             Output::Route { request, .. } => {
@@ -90,6 +87,18 @@ impl SignalingPlane {
     }
 
     /// Starts a password check, without waiting for its result.
+    /// Starts the verification of a token, which may fetch keys.
+    fn verify_token(&mut self, request: RequestId, token: Secret, origin: Option<String>) {
+        let Some(verifier) = self.tokens.clone() else {
+            return self.input(Input::TokenVerified { request, result: Err(TokenRefusal::Unavailable) });
+        };
+        let (answers, now) = (self.answers.clone(), self.clock.now());
+        tokio::spawn(async move {
+            let result = verifier.verify(token.reveal(), origin.as_deref(), now).await;
+            let _ = answers.send(PlaneInput::Input(Input::TokenVerified { request, result })).await;
+        });
+    }
+
     fn verify_password(&self, request: RequestId, login: LoginName, password: Secret) {
         let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
         tokio::spawn(async move {
