@@ -117,7 +117,7 @@ pub enum Input {
     TokenVerified {
         /// The request.
         request: RequestId,
-        /// What the token grants, or why it is refused.
+        /// The rights that the token grants, or the reason why it is refused.
         result: Result<Box<TokenGrant>, TokenRefusal>,
     },
     /// The response to [`Output::ResolveHost`].

@@ -1,7 +1,7 @@
 //! Guards against toll fraud and abuse: limits of the calls that one login, or one source address, places, and the
 //! maximum duration of a call. Destinations are checked in `routing.rs`.
 //!
-//! A call counts for its caller from its placement to its end. Calls from a SIP server count for nobody, because they
+//! A call counts for its caller from its placement to its end. Calls from a SIP server are not counted, because they
 //! belong to many users.
 
 use super::Relay;

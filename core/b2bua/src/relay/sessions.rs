@@ -366,7 +366,7 @@ impl Relay {
         if let Some(server) = refused_server {
             self.handle_server_not_permitted(connection, server);
         }
-        self.watch_token_anew(id, now);
+        self.restart_token_watch(id, now);
     }
 
     /// Handles a SIP server that the page named and may not use. If pages may use other servers, the page is informed

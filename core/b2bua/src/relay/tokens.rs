@@ -394,7 +394,7 @@ impl Relay {
     }
 
     /// Announces the expiry again, to a page that has reconnected.
-    pub(super) fn watch_token_anew(&mut self, id: SessionId, now: Time) {
+    pub(super) fn restart_token_watch(&mut self, id: SessionId, now: Time) {
         if let Some(token) = self.clients.get_mut(id).and_then(Session::token_mut)
             && token.stage == TokenStage::Announced
         {
