@@ -120,3 +120,17 @@ async fn every_described_operation_exists() {
     }
     is_problem(&RestClient::anonymous(&relay).await.get("/api/openapi.json").await, 401, "unauthorized");
 }
+
+#[tokio::test]
+async fn page_of_the_api_is_public_and_loads_only_its_own_files() {
+    let relay = Relay::start();
+    let anonymous = RestClient::anonymous(&relay).await;
+    for path in ["/api/", "/api/page.js", "/api/page.css"] {
+        let reply = anonymous.get(path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        let policy =
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'";
+        assert!(reply.head.contains(policy) && reply.head.contains("nosniff"), "{reply:?}");
+    }
+    assert_eq!(anonymous.get("/api").await.status, 308);
+}

@@ -79,3 +79,49 @@ async fn stream_ends_with_a_reason_at_shutdown() {
     let (_, name, data) = events.next().await;
     assert_eq!((name.as_str(), data), ("end", json!({"reason": "the relay is shutting down"})));
 }
+
+#[tokio::test]
+async fn web_socket_has_the_same_events_filters_and_resuming() {
+    let relay = Relay::start();
+    let api = RestClient::of(&relay).await;
+    let mut all = api.event_socket("/api/v1/events/ws").await.expect("accepted");
+    let mut held_only = api.event_socket("/api/v1/events/ws?type=held").await.expect("accepted");
+    let mut stream = api.events("/api/v1/events?type=held", None).await;
+    let mut call = EstablishedCall::begin(&relay).await;
+    for expected in ["placed", "routed", "ringing", "answered"] {
+        assert_eq!(all.next().await.get("type"), Some(&expected.into()));
+    }
+    call.bob.hold(&call.at_bob.id).await;
+    let mut held = all.next().await;
+    assert_eq!(held_only.next().await, held);
+    let (id, _, data) = stream.next().await;
+    let own = held.as_object_mut().expect("an object").remove("id");
+    assert_eq!((own, held), (Some(Value::from(id.clone())), data), "the message is the event with its id");
+    drop(all);
+    call.bob.unhold(&call.at_bob.id).await;
+    let resume = format!("/api/v1/events/ws?user=alice&after={id}");
+    let mut resumed = api.event_socket(&resume).await.expect("accepted");
+    assert_eq!(resumed.next().await.get("type"), Some(&"resumed".into()));
+    let mut other_run = api.event_socket("/api/v1/events/ws?after=1-1").await.expect("accepted");
+    let gap = json!({"type": "gap", "reason": "events are lost: request the list of calls"});
+    assert_eq!(other_run.next().await, gap);
+}
+
+#[tokio::test]
+async fn web_socket_is_refused_or_closed_with_a_reason() {
+    let relay = Relay::start();
+    let api = RestClient::of(&relay).await;
+    let anonymous = RestClient::anonymous(&relay).await;
+    assert_eq!(anonymous.event_socket("/api/v1/events/ws").await.err(), Some(401));
+    assert_eq!(api.event_socket("/api/v1/events/ws?type=nothing").await.err(), Some(400));
+    let plain = api.get("/api/v1/events/ws").await;
+    is_problem(&plain, 426, "upgradeRequired");
+    assert!(plain.head.contains("upgrade: websocket"), "{plain:?}");
+    let mut talkative = api.event_socket("/api/v1/events/ws").await.expect("accepted");
+    talkative.send("hello").await;
+    assert_eq!(talkative.close_code().await, 1008);
+    let mut socket = api.event_socket("/api/v1/events/ws").await.expect("accepted");
+    relay.signal("TERM");
+    assert_eq!(socket.next().await, json!({"type": "end", "reason": "the relay is shutting down"}));
+    assert_eq!(socket.close_code().await, 1001);
+}

@@ -2,10 +2,14 @@
 
 use crate::relay::Relay;
 use crate::wait::PATIENCE;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The API of a relay, and the credentials for it.
 #[derive(Clone, Debug)]
@@ -21,7 +25,7 @@ pub struct Reply {
     pub status: u16,
     /// The status line and the header fields, in lower case.
     pub head: String,
-    /// The body in JSON; null if there is none.
+    /// The body in JSON, or as a string if it is text; null if there is none.
     pub body: Value,
 }
 
@@ -108,6 +112,68 @@ impl RestClient {
     }
 }
 
+/// A WebSocket of events.
+pub struct EventSocket(WebSocketStream<TcpStream>);
+
+impl RestClient {
+    /// Opens a WebSocket of events; the error is the status of a refusal.
+    ///
+    /// # Errors
+    /// The status of the response if it is not 101.
+    ///
+    /// # Panics
+    /// Panics without a response.
+    pub async fn event_socket(&self, path: &str) -> Result<EventSocket, u16> {
+        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().expect("a URL");
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert("authorization", authorization.parse().expect("a header value"));
+        }
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, _)) => Ok(EventSocket(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl EventSocket {
+    /// Waits for the next message.
+    ///
+    /// # Panics
+    /// Panics if there is none in time, or it is not JSON.
+    pub async fn next(&mut self) -> Value {
+        match self.receive().await {
+            Message::Text(text) => serde_json::from_str(&text).expect("a message in JSON"),
+            other => panic!("{other:?} instead of an event"),
+        }
+    }
+
+    /// Waits for the close frame, and returns its code.
+    ///
+    /// # Panics
+    /// Panics if another message arrives.
+    pub async fn close_code(&mut self) -> u16 {
+        match self.receive().await {
+            Message::Close(Some(frame)) => frame.code.into(),
+            other => panic!("{other:?} instead of a close frame"),
+        }
+    }
+
+    /// Sends a text, which the relay does not expect.
+    ///
+    /// # Panics
+    /// Panics if it cannot be sent.
+    pub async fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.expect("sent");
+    }
+
+    async fn receive(&mut self) -> Message {
+        let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message in time");
+        message.expect("an open WebSocket").expect("a message")
+    }
+}
+
 impl EventStream {
     /// Waits for the next event. Returns its identifier, name and data; comments are ignored.
     ///
@@ -151,6 +217,11 @@ impl EventStream {
 fn parse(response: &str) -> Option<Reply> {
     let (head, body) = response.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
-    Some(Reply { status, head: head.to_ascii_lowercase(), body })
+    let head = head.to_ascii_lowercase();
+    let body = match body {
+        "" => Value::Null,
+        text if head.contains("content-type: text/") => Value::from(text),
+        json => serde_json::from_str(json).ok()?,
+    };
+    Some(Reply { status, head, body })
 }

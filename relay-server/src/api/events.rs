@@ -49,14 +49,14 @@ pub(super) struct EventJson<'a> {
 }
 
 /// The events that a client requests.
-struct EventFilter {
+pub(super) struct EventFilter {
     call: Option<CallKey>,
     user: Option<String>,
     kinds: Option<Vec<String>>,
 }
 
 impl EventFilter {
-    fn parse(parameters: &mut Parameters) -> Result<Self, Problem> {
+    pub(super) fn parse(parameters: &mut Parameters) -> Result<Self, Problem> {
         let call = parameters.number("callId", 0, u64::MAX)?.map(CallKey);
         let kinds: Option<Vec<String>> =
             parameters.take("type").map(|kinds| kinds.split(',').map(str::to_owned).collect());
@@ -66,7 +66,7 @@ impl EventFilter {
         Ok(Self { call, user: parameters.take("user"), kinds })
     }
 
-    fn accepts(&self, event: &FeedEvent) -> bool {
+    pub(super) fn accepts(&self, event: &FeedEvent) -> bool {
         let is_of = |user: &str| {
             let participants = event.entry.iter().flat_map(|entry| &entry.snapshot.participants);
             participants.into_iter().any(|one| one.caller == user || one.callee == user)
@@ -97,21 +97,26 @@ pub(super) async fn events(
 ) -> Result<Response, Problem> {
     let filter = EventFilter::parse(&mut parameters)?;
     parameters.finish()?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(|id| api.event_number(id));
-    let subscription = api.feed.subscribe(last).ok_or_else(|| {
-        let problem = Problem::new(ProblemCode::Overloaded, "too many clients receive events");
-        problem.with(header::RETRY_AFTER, HeaderValue::from_static("5"))
-    })?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let subscription = subscribe(&api, last)?;
     let stream = frames(api, subscription, filter);
     let response = Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     Ok(([(header::CACHE_CONTROL, "no-store")], response).into_response())
 }
 
+/// Subscribes to the events after the one with the identifier `last`, or to new ones only.
+pub(super) fn subscribe(api: &ApiState, last: Option<&str>) -> Result<FeedSubscription, Problem> {
+    api.feed.subscribe(last.map(|id| api.event_number(id))).ok_or_else(|| {
+        let problem = Problem::new(ProblemCode::Overloaded, "too many clients receive events");
+        problem.with(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    })
+}
+
 /// Counts a stream until it is dropped, so that the shutdown waits for its last frame.
-struct OpenStream(watch::Sender<usize>);
+pub(super) struct OpenStream(watch::Sender<usize>);
 
 impl OpenStream {
-    fn new(count: watch::Sender<usize>) -> Self {
+    pub(super) fn new(count: watch::Sender<usize>) -> Self {
         count.send_modify(|open| *open += 1);
         Self(count)
     }
@@ -132,7 +137,7 @@ fn frames(
     let FeedSubscription { missed, has_gap, events } = subscription;
     let gap = has_gap.then(|| notice("gap", "events are lost: request the list of calls"));
     let received = stream::unfold(events, async |mut events| Some((events.recv().await?, events)));
-    let run = api.started_at.as_millis();
+    let run = api.run();
     let open = OpenStream::new(api.open_streams.clone());
     let frames = stream::iter(missed).chain(received).filter_map(move |event| {
         let frame = filter.accepts(&event).then(|| frame(&event, run));
@@ -155,31 +160,45 @@ fn notice(name: &'static str, reason: &str) -> Event {
     Event::default().event(name).data(json!({ "reason": reason }).to_string())
 }
 
-/// Returns the frame of an event. Its identifier contains the start time of the relay, because the numbers of events
-/// begin with 1 after each start.
+impl From<&FeedEvent> for EventJson<'_> {
+    fn from(event: &FeedEvent) -> Self {
+        let CallChange { name, participant, reason, sip_status, digit, detail } = event.change;
+        Self {
+            kind: name,
+            at: rfc3339(event.at),
+            call_id: event.call.0.to_string(),
+            participant_id: participant.map(|leg| leg.0.to_string()),
+            reason,
+            sip_status,
+            digit,
+            detail,
+            call: event.entry.as_deref().map(CallJson::from),
+        }
+    }
+}
+
+/// Returns the identifier of an event. It contains the start time of the relay, because the numbers of events begin with 1
+/// after each start.
+pub(super) fn event_id(event: &FeedEvent, run: u64) -> String {
+    format!("{run}-{}", event.number)
+}
+
 fn frame(event: &FeedEvent, run: u64) -> Event {
-    let CallChange { name, participant, reason, sip_status, digit, detail } = event.change;
-    let json = EventJson {
-        kind: name,
-        at: rfc3339(event.at),
-        call_id: event.call.0.to_string(),
-        participant_id: participant.map(|leg| leg.0.to_string()),
-        reason,
-        sip_status,
-        digit,
-        detail,
-        call: event.entry.as_deref().map(CallJson::from),
-    };
     // Serialization cannot fail: all keys of the JSON objects are text.
-    let data = serde_json::to_string(&json).unwrap_or_default();
-    Event::default().id(format!("{run}-{}", event.number)).event(name).data(data)
+    let data = serde_json::to_string(&EventJson::from(event)).unwrap_or_default();
+    Event::default().id(event_id(event, run)).event(event.change.name).data(data)
 }
 
 impl ApiState {
+    /// Returns the part of the identifiers of events that distinguishes this run of the relay from others.
+    pub(super) fn run(&self) -> u64 {
+        self.started_at.as_millis()
+    }
+
     /// Returns the number of the event with this identifier. For an event before a restart of the relay, it is a number
     /// that no event has, so that the client is informed of a gap.
     fn event_number(&self, id: &str) -> u64 {
-        let number = id.split_once('-').filter(|(run, _)| *run == self.started_at.as_millis().to_string());
+        let number = id.split_once('-').filter(|(run, _)| *run == self.run().to_string());
         number.and_then(|(_, number)| number.parse().ok()).unwrap_or(u64::MAX - 1)
     }
 }

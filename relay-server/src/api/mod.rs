@@ -17,6 +17,8 @@ mod calls;
 mod compatible;
 mod cors;
 pub mod directory;
+mod documentation;
+mod event_socket;
 mod events;
 pub mod feed;
 mod openapi;
@@ -165,6 +167,7 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{id}", get(calls::get))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/events/ws", get(event_socket::event_socket))
         .route("/rest-api/call/find_all", both(compatible::find_all_calls))
         .route("/rest-api/call/find", both(compatible::find_calls))
         .route("/rest-api/connection/find_all", both(compatible::find_all_connections))
@@ -193,6 +196,8 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
+        // Not authenticated, because a browser cannot send a token when it loads a page.
+        .merge(documentation::pages())
         .layer(from_fn_with_state(Arc::clone(api), limit_time))
         .layer(from_fn_with_state(Arc::clone(api), cors::allow_origin))
         .with_state(Arc::clone(api))

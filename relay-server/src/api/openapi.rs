@@ -1,7 +1,7 @@
 //! `GET /api/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers and the types of their bodies.
 
 use super::problem::{Problem, ProblemJson};
-use super::{actions, calls, events, json_response, records, reload, sessions, statistics};
+use super::{actions, calls, event_socket, events, json_response, records, reload, sessions, statistics};
 use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, ResponseBuilder};
@@ -22,6 +22,7 @@ use utoipa::{Modify, OpenApi};
         actions::dtmf,
         records::list,
         events::events,
+        event_socket::event_socket,
         sessions::sessions,
         sessions::accounts,
         sessions::registrations,
@@ -97,6 +98,6 @@ mod tests {
         let all = identifiers.len();
         identifiers.sort_by_key(Value::to_string);
         identifiers.dedup();
-        assert_eq!((all, identifiers.len()), (16, 16));
+        assert_eq!((all, identifiers.len()), (17, 17));
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum ProblemCode {
     NotFound,
     /// The resource does not support the method.
     MethodNotAllowed,
+    /// The request must open a WebSocket.
+    UpgradeRequired,
     /// The body is longer than the limit.
     BodyTooLarge,
     /// The content type of the body is not JSON.
@@ -67,6 +69,7 @@ pub(super) enum ProblemCode {
 impl ProblemCode {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgradeRequired", "WebSocket required"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "bodyTooLarge", "Body too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupportedMediaType", "Unsupported media type")
