@@ -2,7 +2,7 @@
 
 use super::TrustedProxies;
 use super::client_address::Peer;
-use super::lingering::{Lingering, Stream};
+use super::lingering::{Lingering, STALL_LIMIT, Stream};
 use crate::config::Settings;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
@@ -136,7 +136,7 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
         let lingering = Lingering::default();
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         tokio::spawn(connection(
-            Stream::new(prepared(tcp), lingering.clone(), place),
+            Stream::new(prepared(tcp), lingering.clone(), place, STALL_LIMIT),
             acceptor.map(|acceptor| (acceptor, Arc::clone(&serving.handshakes))),
             (lingering, Peer(remote.ip())),
             service,
