@@ -134,3 +134,12 @@ async fn page_of_the_api_is_public_and_loads_only_its_own_files() {
     }
     assert_eq!(anonymous.get("/api").await.status, 308);
 }
+
+#[tokio::test]
+async fn slow_body_is_a_problem_of_the_client() {
+    let relay = Relay::start_with(&["api.request_timeout=200ms"]);
+    let api = RestClient::of(&relay).await;
+    let reply = api.send_part("POST", "/api/v1/calls/1/hold", "{\"participant\"", 100).await;
+    is_problem(&reply, 408, "bodyTimeout");
+    assert_eq!(api.get("/api/v1/statistics").await.body.pointer("/api/timeouts"), Some(&1.into()));
+}

@@ -8,6 +8,7 @@ mod api_calls;
 mod api_compatible;
 mod api_events;
 mod api_lists;
+mod api_schema;
 mod calls;
 mod lifecycle;
 mod logins;

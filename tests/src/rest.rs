@@ -67,6 +67,18 @@ impl RestClient {
     /// # Panics
     /// Panics without a complete response.
     pub async fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Reply {
+        self.exchange((method, path), content_type, body, body.len()).await
+    }
+
+    /// Sends a request in JSON whose body is not complete: it has `length` octets according to its header.
+    ///
+    /// # Panics
+    /// Panics without a complete response.
+    pub async fn send_part(&self, method: &str, path: &str, body: &str, length: usize) -> Reply {
+        self.exchange((method, path), "application/json", body, length).await
+    }
+
+    async fn exchange(&self, (method, path): (&str, &str), content_type: &str, body: &str, length: usize) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if let Some(authorization) = &self.authorization {
             head += &format!("Authorization: {authorization}\r\n");
@@ -74,7 +86,7 @@ impl RestClient {
         if !content_type.is_empty() {
             head += &format!("Content-Type: {content_type}\r\n");
         }
-        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
         // The relay may respond before it has received the whole body.
         let _ = stream.write_all(request.as_bytes()).await;

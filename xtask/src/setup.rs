@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const GECKODRIVER: &str = "0.37.1";
+const SCHEMATHESIS: &str = "4.32.5";
 const OLDEST_NODE: u32 = 20;
 
 /// Programs that the test suites require and the Debian packages that contain them: browsers and their drivers, SIP servers
@@ -52,7 +53,8 @@ pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("set-up: libraries of codecs", || debian_packages(&LIBRARIES))?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
     steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
-    steps.step("set-up: promtool", || unpack("prometheus", "promtool"))
+    steps.step("set-up: promtool", || unpack("prometheus", "promtool"))?;
+    steps.step("set-up: schemathesis", schemathesis)
 }
 
 fn node() -> Result<(), Failure> {
@@ -152,6 +154,25 @@ pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
         run(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
     }
     Ok(program)
+}
+
+/// Installs schemathesis into a virtual environment in the target folder.
+fn schemathesis() -> Result<(), Failure> {
+    let environment = target_dir().join("tools/schemathesis");
+    let version = environment.join(format!("version-{SCHEMATHESIS}"));
+    if version.is_file() {
+        return Ok(());
+    }
+    let create = || run(command("python3").args(["-m", "venv", "--clear"]).arg(&environment));
+    if create().is_err() {
+        // Debian has the module `ensurepip` in a package of its own.
+        run(as_root("apt-get").args(["update"]))?;
+        run(as_root("apt-get").args(["install", "-y", "--no-install-recommends", "python3", "python3-venv"]))?;
+        create()?;
+    }
+    let package = format!("schemathesis=={SCHEMATHESIS}");
+    run(command(environment.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", &package]))?;
+    Ok(std::fs::write(version, "")?)
 }
 
 /// Unpacks a Debian package into the target folder, for one program in it. The package is not installed, because it enables a service:

@@ -45,6 +45,7 @@ pub(super) struct DtmfRequest {
     /// The sender; the other participant receives the digits.
     participant: String,
     /// `0` to `9`, `A` to `D`, `*` and `#`.
+    #[schema(pattern = "^[0-9A-Da-d*#]{1,64}$")]
     digits: String,
     /// The method toward a SIP endpoint.
     #[serde(default)]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A body in JSON. An empty body is an empty object.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -25,14 +26,32 @@ impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for JsonBody<T> {
     }
 }
 
+/// Whether the body of a request is being received. It distinguishes a slow client from a slow relay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BodyReception(Arc<AtomicBool>);
+
+impl BodyReception {
+    async fn during<T>(&self, reception: impl Future<Output = T>) -> T {
+        self.0.store(true, Ordering::Relaxed);
+        let received = reception.await;
+        self.0.store(false, Ordering::Relaxed);
+        received
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Receives a body in JSON, which may be empty.
 async fn receive(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     let length: Option<usize> =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let reception = parts.extensions.get::<BodyReception>().cloned().unwrap_or_default();
     let octets = match length {
         Some(length) if length > limit => None,
-        _ => to_bytes(body, limit).await.ok(),
+        _ => reception.during(to_bytes(body, limit)).await.ok(),
     };
     let octets = octets.ok_or_else(|| {
         // The client may still be sending the body. Without a lingering close, it could lose the response.

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use offhook_b2bua::address::Address;
 use offhook_b2bua::call::{CallKey, SessionId};
 use offhook_b2bua::command::{Accepted, CallCommand, NewCall};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -102,13 +102,31 @@ pub(super) struct PlaceRequest {
     anonymous: bool,
 }
 
+/// A placed call.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes the two forms of the response")]
+pub(super) enum PlacedJson {
+    Call(CallJson),
+    Ended(EndedCallJson),
+}
+
+/// A call that has ended at once, for example because the callee is unknown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndedCallJson {
+    id: String,
+    /// `ended`.
+    state: &'static str,
+}
+
 /// Places a call for a client session.
 #[utoipa::path(
     post,
     path = "/api/v1/calls",
     operation_id = "placeCall",
     request_body = PlaceRequest,
-    responses((status = 201, description = "The call was placed", body = CallJson))
+    responses((status = 201, description = "The call was placed", body = PlacedJson))
 )]
 pub(super) async fn place(
     State(api): State<Arc<ApiState>>,
@@ -147,7 +165,7 @@ pub(super) async fn place(
     let mut response = match api.directory.call(at.call) {
         Some(call) => json_response(&CallJson::from(&*call))?,
         // The call has failed already, so that only its identifier is known.
-        None => json_response(&serde_json::json!({ "id": id }))?,
+        None => json_response(&EndedCallJson { id, state: "ended" })?,
     };
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = location {

@@ -34,7 +34,7 @@ mod views;
 
 use crate::clock::Clock;
 use crate::config::{ApiSettings, Settings};
-use crate::http::{App, TrustedProxies};
+use crate::http::{App, Lingering, TrustedProxies};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::reload::ReloadRequests;
 use crate::security_log::SecurityLog;
@@ -46,6 +46,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use body::BodyReception;
 use bridge::PlaneBridge;
 use directory::CallDirectory;
 use feed::EventFeed;
@@ -226,12 +227,21 @@ async fn method_not_allowed() -> Problem {
 }
 
 /// Limits the time of a request, including the time in which its body is received.
-async fn limit_time(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+async fn limit_time(State(api): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     api.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
+    let body = BodyReception::default();
+    request.extensions_mut().insert(body.clone());
     match tokio::time::timeout(api.settings().request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             api.counters.timeouts.fetch_add(1, Ordering::Relaxed);
+            if body.is_running() {
+                // The client may still be sending the body. Without a lingering close, it could lose the response.
+                lingering.on();
+                let detail = "the body was not received within [api] request_timeout";
+                return Problem::new(ProblemCode::BodyTimeout, detail).into_response();
+            }
             let detail = "the request was not completed within [api] request_timeout";
             Problem::new(ProblemCode::RequestTimeout, detail).into_response()
         }

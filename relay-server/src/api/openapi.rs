@@ -1,8 +1,12 @@
 //! `GET /api/openapi.json`: the description of the API in OpenAPI 3.1, generated from the handlers and the types of their bodies.
 
+use super::feed::CallChange;
+use super::page::MAX_PAGE;
 use super::problem::{Problem, ProblemJson};
 use super::{actions, calls, event_socket, events, json_response, records, reload, sessions, statistics};
 use axum::response::Response;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -43,12 +47,37 @@ impl Modify for CommonParts {
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("token", bearer);
         description.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
-        for path in description.paths.paths.values_mut() {
-            for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
+        for (path, item) in &mut description.paths.paths {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
                 operation.responses.responses.insert("default".to_owned(), error());
+                for parameter in operation.parameters.iter_mut().flatten() {
+                    refine(path, parameter);
+                }
             }
         }
     }
+}
+
+/// Describes the values of a parameter more precisely than its Rust type.
+fn refine(path: &str, parameter: &mut Parameter) {
+    let identifier = || text().pattern(Some("^[0-9]{1,19}$"));
+    let schema = match parameter.name.as_str() {
+        "limit" => ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MAX_PAGE)),
+        "callId" | "sessionId" => identifier(),
+        "after" if path.starts_with("/api/v1/events") => text(),
+        "after" => identifier(),
+        "from" | "until" => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+        "type" => {
+            let names = CallChange::NAMES.join("|");
+            text().pattern(Some(format!("^({names})(,({names}))*$")))
+        }
+        _ => return,
+    };
+    parameter.schema = Some(schema.into());
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
 }
 
 /// The response with a problem detail.

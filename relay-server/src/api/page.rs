@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 /// Number of items in one response, by default and at most.
 const PAGE: u64 = 100;
-const MAX_PAGE: u64 = 500;
+pub(super) const MAX_PAGE: u64 = 500;
 
 /// The part of a list that is requested. Items are in the order of their identifiers.
 #[derive(Clone, Copy, Debug)]

@@ -62,6 +62,8 @@ pub(super) enum ProblemCode {
     ShuttingDown,
     /// The relay has too many connections or requests.
     Overloaded,
+    /// The body was not received in time.
+    BodyTimeout,
     /// The request was not processed in time.
     RequestTimeout,
 }
@@ -99,6 +101,7 @@ impl ProblemCode {
             Self::NotFound => (StatusCode::NOT_FOUND, "notFound", "Not found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "methodNotAllowed", "Method not allowed"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "bodyTimeout", "Body not received in time"),
             Self::RequestTimeout => (StatusCode::SERVICE_UNAVAILABLE, "requestTimeout", "Request timed out"),
         }
     }
