@@ -1,13 +1,14 @@
 //! Simulations in virtual time over lossy networks; a failure prints its seed.
 //!
 //! - [`world`]: both halves of the signaling and the call model, with connections that break and direct media.
-//! - [`sip_world`]: browsers, the relay with two media workers, and a SIP server with phones; packets show which endpoints
-//!   are connected.
+//! - [`sip_world`]: browsers, the relay with two media workers, and a SIP server with phones, to which it forks calls;
+//!   packets show which endpoints are connected.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod browser;
 mod endpoint;
+mod forking;
 mod sip_actions;
 mod sip_server;
 mod sip_world;
@@ -71,10 +72,12 @@ fn media_flow_in_established_calls(first: u64) {
     let sum = |figure: fn(&Figures) -> u32| figures.iter().map(figure).sum::<u32>();
     let fewest = u32::try_from(seeds.len()).expect("few seeds");
     let sums = [sum(|run| run.flowing), sum(|run| run.held), sum(|run| run.across), sum(|run| run.forwarded)];
+    let answered_twice = sum(|run| run.answered_twice);
     // The figures vary more with few seeds.
     if seeds.len() >= 40 {
         assert!(sums[0] >= 2 * fewest && sums[1] >= fewest, "the media of too few calls were checked: {sums:?}");
         assert!(sums[3] >= fewest / 4, "too few calls were forwarded: {sums:?}");
+        assert!(answered_twice >= fewest / 8, "two phones answered only {answered_twice} forked calls");
     }
     assert!(sums[2] > 0 || seeds.len() < 100, "no call had legs on two workers: {sums:?}");
 }

@@ -1,12 +1,12 @@
 //! The users of the simulated world with media, and what must be true when they pause.
 
+use crate::sip_server::FORKED;
 use crate::sip_world::{Endpoint, Figures, RECENT, World};
 use core::time::Duration;
 use offhook_b2bua::call::{CallPhase, CallSnapshot, LegProgress, ParticipantSnapshot};
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_signaling::client::{Status, call};
 use offhook_signaling::message::CallId;
-use offhook_sip::user_agent::io::InviteId;
 
 /// The path of media from the relay to an endpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +34,7 @@ impl World {
         let connection = *connection;
         let ids: Vec<CallId> = browser.calls.keys().filter(|id| !browser.ended.contains_key(*id)).cloned().collect();
         let chosen = self.pick(ids.len());
-        let callee = ["1002", "alice", "bob", "carol"][self.pick(4)];
+        let callee = ["1002", FORKED, "alice", "bob", "carol"][self.pick(5)];
         match (self.pick(20), ids.get(chosen)) {
             (0..=3, _) | (_, None) => {
                 let id = CallId(format!("{}-{}", connection.0, self.fresh()));
@@ -62,7 +62,7 @@ impl World {
             }
             return;
         }
-        let invites: Vec<InviteId> = self.server.phones.keys().copied().collect();
+        let invites = self.server.phone_ids();
         let at = self.pick(invites.len());
         let Some(invite) = invites.get(at).copied() else { return };
         match action {
@@ -70,9 +70,15 @@ impl World {
                 let other = self.pick(invites.len());
                 self.server.transfer(invite, other, now);
             }
-            3..=6 => self.server.answer(invite, now),
+            3..=6 => {
+                // Both phones of a forked call answer at the same time now and then.
+                let forks = self.server.ringing_forks();
+                let answers_twice = forks.contains(&invite) && self.pick(2) == 0;
+                let answering = if answers_twice { forks } else { vec![invite] };
+                answering.into_iter().for_each(|invite| self.server.answer(invite, now));
+            }
             7 | 8 => self.server.toggle_hold(invite, now),
-            _ => self.server.hang_up(invite, now),
+            _ => self.server.end_call(invite, now),
         }
     }
 
@@ -91,6 +97,7 @@ impl World {
         }
         self.end();
         self.figures.forwarded = self.server.forwarded;
+        self.figures.answered_twice = self.server.answered_twice();
         self.figures
     }
 
@@ -154,7 +161,7 @@ impl World {
             Some(Endpoint::Rtp(address)) => address,
             None => return,
         };
-        if let Some(phone) = self.server.phones.values().find(|phone| phone.media.address == *address) {
+        if let Some(phone) = self.server.calls().find(|phone| phone.media.address == *address) {
             path.is_held |= phone.media.is_held;
             path.end = Some(phone.media.number);
         } else if let Some(leg) = self.ports.get(address) {
@@ -172,7 +179,7 @@ impl World {
 
     /// Returns whether packets from an endpoint arrived at another one recently; none if the latter has ended.
     fn has_received(&self, at: u32, from: u32) -> Option<bool> {
-        let phones = self.server.phones.values().map(|phone| &phone.media.stream);
+        let phones = self.server.calls().map(|phone| &phone.media.stream);
         let browsers = self.browsers.values().flat_map(|browser| browser.media.open.values());
         let mut streams = phones.chain(browsers.map(|connection| &connection.stream));
         let stream = streams.find(|stream| stream.number() == at)?;
@@ -183,8 +190,8 @@ impl World {
     fn end(&mut self) {
         self.is_lossy = false;
         let now = self.now;
-        for invite in self.server.phones.keys().copied().collect::<Vec<_>>() {
-            self.server.hang_up(invite, now);
+        for invite in self.server.phone_ids() {
+            self.server.end_call(invite, now);
         }
         self.pass(Duration::from_secs(5));
         for connection in self.browsers.keys().copied().collect::<Vec<ConnectionId>>() {
@@ -211,9 +218,7 @@ impl World {
         assert!(self.relay.is_sip_quiet(), "seed {seed}: requests of the relay are pending");
         let legs: usize = self.workers.iter().map(offhook_media::worker::Worker::leg_count).sum();
         assert_eq!((legs, self.sockets.len()), (0, 0), "seed {seed}: legs and sockets of the workers");
-        let counts = self.server.agent.counts();
-        let left = (counts.invites, counts.dialogs, counts.client_transactions, counts.server_transactions);
-        assert_eq!(left, (0, 0, 0, 0), "seed {seed}: the SIP server");
-        assert!(self.server.phones.is_empty(), "seed {seed}: calls of phones are left");
+        assert!(self.server.is_quiet(), "seed {seed}: the SIP server");
+        assert!(self.server.phone_ids().is_empty(), "seed {seed}: calls of phones are left");
     }
 }

@@ -1,15 +1,18 @@
 //! Simulated SIP server: a registrar for the relay's users, which forwards calls to them, and the phones behind it.
 //!
+//! Calls to one user are forked to two phones ([`ForkingProxy`]); each phone is a user agent at an address of its own.
+//!
 //! A forwarded call has two dialogs: the one in which the server received the INVITE, and the one to the registered
 //! contact. Offers and answers pass unchanged between them.
 
 use crate::endpoint::PhoneMedia;
+use crate::forking::{ForkingProxy, Forwarded, PHONES, of_fork, parsed};
 use core::time::Duration;
-use offhook_clock::Time;
+use offhook_clock::{Time, earliest};
 use offhook_sdp::sip::SipDescription;
 use offhook_sip::auth::{Secret, Verifier};
-use offhook_sip::message::Uri;
-use offhook_sip::transport::{self, LocalAddress, Transport};
+use offhook_sip::message::{HeaderName, Host, Message, Method, Request, Uri, Via};
+use offhook_sip::transport::{self, FlowId, LocalAddress, Source, Transport};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{
@@ -17,7 +20,7 @@ use offhook_sip::user_agent::io::{
     PhoneUser, Redirects, UserAgentSettings,
 };
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A dialog that ends at a phone.
 pub(crate) struct PhoneCall {
@@ -28,11 +31,23 @@ pub(crate) struct PhoneCall {
     version: u64,
 }
 
+/// The user whose calls are forked.
+pub(crate) const FORKED: &str = "1004";
+
+/// A phone of the server: the number of the user agent, and the INVITE there.
+pub(crate) type PhoneId = (usize, InviteId);
+
 pub(crate) struct SipServer {
+    address: SocketAddr,
     pub(crate) agent: UserAgent,
     pub(crate) transport: VecDeque<transport::io::Output>,
+    /// Messages of the proxy and of the phones behind it to the relay.
+    pub(crate) to_relay: VecDeque<Vec<u8>>,
     pub(crate) bindings: Vec<(String, BindingId)>,
-    pub(crate) phones: BTreeMap<InviteId, PhoneCall>,
+    phones: BTreeMap<InviteId, PhoneCall>,
+    /// The proxy for forked calls, and the phones behind it, which are servers without users.
+    proxy: ForkingProxy,
+    forked: Vec<SipServer>,
     /// The other dialog of each dialog of a forwarded call.
     forwards: BTreeMap<InviteId, InviteId>,
     /// The dialogs of forwarded calls in which the server has to answer an offer, by the dialog to which it was passed.
@@ -78,17 +93,40 @@ fn media_address(body: Option<&Body>) -> Option<SocketAddr> {
     section.connection.address().filter(|_| section.section.direction.receives())
 }
 
+/// Returns whether the proxy handles a request to the forked user: an INVITE outside a dialog, its CANCEL, or the ACK of its
+/// failure. The Request-URI of requests in dialogs is the contact of a phone.
+fn is_for_proxy(request: &Request) -> bool {
+    matches!(request.method, Method::Invite | Method::Cancel | Method::Ack)
+}
+
 impl SipServer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let user =
             |name: &str| PhoneUser { user: name.to_owned(), verifier: Verifier::Password(Secret::new("secret")) };
         let settings =
             UserAgentSettings { phones: vec![user("alice"), user("bob")], ..settings(address, "example.org") };
+        let forked = (1..).take(PHONES).map(Self::forked_phone).collect();
+        Self { forked, ..Self::with(address, settings, 9) }
+    }
+
+    /// A phone behind the proxy, which accepts calls from everybody.
+    fn forked_phone(number: u8) -> Self {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7 + number)), 5060);
+        let settings = UserAgentSettings { accept_unknown: true, ..settings(address, "example.org") };
+        // The numbers of its endpoints differ from those of the others.
+        Self { next: 5000 * u64::from(number), ..Self::with(address, settings, 9 + number) }
+    }
+
+    fn with(address: SocketAddr, settings: UserAgentSettings, seed: u8) -> Self {
         Self {
-            agent: UserAgent::new(settings, [9; 32], Time::EPOCH),
+            address,
+            agent: UserAgent::new(settings, [seed; 32], Time::EPOCH),
             transport: VecDeque::new(),
+            to_relay: VecDeque::new(),
             bindings: Vec::new(),
             phones: BTreeMap::new(),
+            proxy: ForkingProxy::default(),
+            forked: Vec::new(),
             forwards: BTreeMap::new(),
             offers: BTreeMap::new(),
             next: 0,
@@ -105,8 +143,148 @@ impl SipServer {
         self.agent.handle_input(Input::Command(command), now);
     }
 
-    /// Collects the outputs of the user agent and handles its events.
+    /// Returns the number of forked calls that both phones answered.
+    pub(crate) const fn answered_twice(&self) -> u32 {
+        self.proxy.answered_twice
+    }
+
+    /// The server and the phones behind the proxy.
+    fn agents(&self) -> impl Iterator<Item = &Self> {
+        core::iter::once(self).chain(&self.forked)
+    }
+
+    /// The calls of all phones.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &PhoneCall> {
+        self.agents().flat_map(|agent| agent.phones.values())
+    }
+
+    /// The calls of all phones, mutably.
+    pub(crate) fn calls_mut(&mut self) -> impl Iterator<Item = &mut PhoneCall> {
+        self.phones.values_mut().chain(self.forked.iter_mut().flat_map(|agent| agent.phones.values_mut()))
+    }
+
+    pub(crate) fn phone_ids(&self) -> Vec<PhoneId> {
+        let ids =
+            self.agents().enumerate().flat_map(|(at, agent)| agent.phones.keys().map(move |invite| (at, *invite)));
+        ids.collect()
+    }
+
+    /// The forked calls that ring at a phone.
+    pub(crate) fn ringing_forks(&self) -> Vec<PhoneId> {
+        let is_ringing = |(at, invite): &PhoneId| {
+            let call = at.checked_sub(1).and_then(|at| self.forked.get(at)?.phones.get(invite));
+            call.is_some_and(|call| !call.is_answered)
+        };
+        self.phone_ids().into_iter().filter(is_ringing).collect()
+    }
+
+    /// The user agent with a number: 0 is that of the server.
+    fn agent_mut(&mut self, at: usize) -> &mut Self {
+        match at.checked_sub(1) {
+            Some(at) if at < self.forked.len() => &mut self.forked[at],
+            _ => self,
+        }
+    }
+
+    /// Returns whether no call, dialog or transaction is left.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let counts = self.agents().map(|agent| agent.agent.counts());
+        counts.into_iter().all(|counts| {
+            let left = (counts.invites, counts.dialogs, counts.client_transactions, counts.server_transactions);
+            left == (0, 0, 0, 0)
+        })
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.agents().map(|agent| agent.agent.poll_timeout()).fold(None, earliest)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.agent.handle_timeout(now);
+        self.forked.iter_mut().for_each(|phone| phone.agent.handle_timeout(now));
+    }
+
+    /// Repeats requests of the proxy.
+    pub(crate) fn tick(&mut self, now: Time) {
+        let sent = self.proxy.tick();
+        self.forward(sent, now);
+    }
+
+    /// Passes a datagram of the relay to the proxy, a phone behind it, or the server.
+    pub(crate) fn receive(&mut self, source: Source, octets: Vec<u8>, now: Time) {
+        let host_of = |uri: &Uri| uri.host().cloned();
+        let (host, proxied) = match parsed(&octets) {
+            Some(Message::Response(response)) => {
+                let via = response.headers.all(HeaderName::Via).next().and_then(|via| via.parse::<Via>().ok());
+                (via.map(|via| via.host), None)
+            }
+            Some(Message::Request(request)) => {
+                let is_forked = request.uri.user().is_some_and(|user| user == FORKED);
+                let host = host_of(&request.uri);
+                (host, Some(request).filter(|request| is_forked && is_for_proxy(request)))
+            }
+            None => (None, None),
+        };
+        let phone = self.forked.iter().position(|phone| host == Some(Host::Address(phone.address.ip())));
+        match (phone, proxied) {
+            (Some(phone), _) => self.forked[phone].agent_receives(source, octets, now),
+            (None, Some(request)) => {
+                let sent = self.proxy.request(request);
+                self.forward(sent, now);
+            }
+            (None, None) => self.agent_receives(source, octets, now),
+        }
+    }
+
+    fn agent_receives(&mut self, source: Source, octets: Vec<u8>, now: Time) {
+        let source = Source { local: self.address, ..source };
+        self.agent.handle_input(Input::Transport(transport::io::Input::Received { source, octets }), now);
+    }
+
+    /// Passes messages of the proxy to the network, and to the phones, with which it is connected without losses.
+    fn forward(&mut self, messages: Vec<Forwarded>, now: Time) {
+        for message in messages {
+            match message {
+                Forwarded::ToCaller(octets) => self.to_relay.push_back(octets),
+                Forwarded::ToPhone(number, octets) => {
+                    let remote = self.address;
+                    if let Some(phone) = self.forked.get_mut(number) {
+                        let local = phone.address;
+                        let source = Source { flow: FlowId(2), transport: Transport::Udp, local, remote };
+                        phone.agent_receives(source, octets, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Collects the outputs of the phones behind the proxy. Responses to its requests pass through it.
+    fn drain_forked(&mut self, now: Time) {
+        for number in 0..self.forked.len() {
+            self.forked[number].drain(now);
+            while let Some(output) = self.forked[number].transport.pop_front() {
+                let response = match &output {
+                    transport::io::Output::Send { octets, .. } => match parsed(octets) {
+                        Some(Message::Response(response)) => Some(response).filter(|one| of_fork(one).is_some()),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                match (response, output) {
+                    (Some(response), _) => {
+                        let sent = self.proxy.response(response);
+                        self.forward(sent, now);
+                    }
+                    (None, transport::io::Output::Send { octets, .. }) => self.to_relay.push_back(octets),
+                    (None, _) => {}
+                }
+            }
+        }
+    }
+
+    /// Collects the outputs of the user agents and handles their events.
     pub(crate) fn drain(&mut self, now: Time) {
+        self.drain_forked(now);
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Transport(output) => self.transport.push_back(output),
@@ -247,7 +425,11 @@ impl SipServer {
     }
 
     /// A phone answers its call.
-    pub(crate) fn answer(&mut self, invite: InviteId, now: Time) {
+    pub(crate) fn answer(&mut self, (at, invite): PhoneId, now: Time) {
+        self.agent_mut(at).answer_invite(invite, now);
+    }
+
+    fn answer_invite(&mut self, invite: InviteId, now: Time) {
         let Some(call) = self.phones.get_mut(&invite) else { return };
         if matches!(invite, InviteId::Inbound(_)) && !call.is_answered {
             call.is_answered = true;
@@ -257,7 +439,11 @@ impl SipServer {
     }
 
     /// A phone puts its call on hold, or resumes it.
-    pub(crate) fn toggle_hold(&mut self, invite: InviteId, now: Time) {
+    pub(crate) fn toggle_hold(&mut self, (at, invite): PhoneId, now: Time) {
+        self.agent_mut(at).toggle_hold_of(invite, now);
+    }
+
+    fn toggle_hold_of(&mut self, invite: InviteId, now: Time) {
         let Some(call) = self.phones.get_mut(&invite).filter(|call| call.is_answered && !call.is_offering) else {
             return;
         };
@@ -269,7 +455,11 @@ impl SipServer {
     }
 
     /// A phone transfers its call to the other end of one of its other calls (RFC 3891), chosen by `number`.
-    pub(crate) fn transfer(&mut self, invite: InviteId, number: usize, now: Time) {
+    pub(crate) fn transfer(&mut self, (at, invite): PhoneId, number: usize, now: Time) {
+        self.agent_mut(at).transfer_invite(invite, number, now);
+    }
+
+    fn transfer_invite(&mut self, invite: InviteId, number: usize, now: Time) {
         let answered: Vec<InviteId> =
             self.phones.iter().filter(|(_, call)| call.is_answered).map(|(invite, _)| *invite).collect();
         let others = answered.iter().filter(|other| **other != invite);
@@ -282,7 +472,11 @@ impl SipServer {
     }
 
     /// A phone ends its call.
-    pub(crate) fn hang_up(&mut self, invite: InviteId, now: Time) {
+    pub(crate) fn end_call(&mut self, (at, invite): PhoneId, now: Time) {
+        self.agent_mut(at).hang_up(invite, now);
+    }
+
+    fn hang_up(&mut self, invite: InviteId, now: Time) {
         self.command(Command::HangUp { invite, reason: None }, now);
     }
 }

@@ -104,6 +104,8 @@ pub(crate) struct Figures {
     pub(crate) across: u32,
     /// Calls that the SIP server forwarded to the relay and that were answered.
     pub(crate) forwarded: u32,
+    /// Forked calls that both phones answered.
+    pub(crate) answered_twice: u32,
 }
 
 fn identity() -> DtlsIdentity {
@@ -255,7 +257,7 @@ impl World {
         loop {
             self.drain();
             let timers = self.workers.iter().map(Worker::poll_timeout).fold(None, earliest);
-            let timers = earliest(timers, earliest(self.relay.poll_timeout(), self.server.agent.poll_timeout()));
+            let timers = earliest(timers, earliest(self.relay.poll_timeout(), self.server.poll_timeout()));
             let arrival = self.arrivals.keys().next().map(|(at, _)| *at);
             let Some(at) = earliest(arrival, timers).filter(|at| *at <= until) else { break };
             self.now = self.now.max(at);
@@ -266,7 +268,7 @@ impl World {
             } else {
                 let now = self.now;
                 self.relay.handle_timeout(now);
-                self.server.agent.handle_timeout(now);
+                self.server.handle_timeout(now);
                 self.workers.iter_mut().for_each(|worker| worker.handle_timeout(now));
             }
         }
@@ -284,6 +286,9 @@ impl World {
             Arrival::Sip { to_server, octets } => {
                 let (local, remote) = if to_server { (SERVER_SIP, RELAY_SIP) } else { (RELAY_SIP, SERVER_SIP) };
                 let source = Source { flow: FlowId(1), transport: Transport::Udp, local, remote };
+                if to_server {
+                    return self.server.receive(source, octets, now);
+                }
                 let input = sip::Input::Transport(transport::io::Input::Received { source, octets });
                 self.sip_input(to_server, input);
             }
@@ -293,8 +298,8 @@ impl World {
                     browser.media.timeout(now);
                     browser.media.tick();
                 }
-                let sent: Vec<Datagram> =
-                    self.server.phones.values_mut().filter_map(|phone| phone.media.tick()).collect();
+                let sent: Vec<Datagram> = self.server.calls_mut().filter_map(|phone| phone.media.tick()).collect();
+                self.server.tick(now);
                 sent.into_iter().for_each(|datagram| self.datagram(|| Arrival::Media(datagram.clone())));
                 self.schedule(Duration::from_secs(1), Arrival::Tick);
             }
@@ -320,7 +325,7 @@ impl World {
             worker.handle_datagram(local, datagram.from, &mut datagram.octets, now);
         } else if let Some(browser) = self.browsers.values_mut().find(|b| b.media.has_address(datagram.to)) {
             browser.media.receive(datagram, now);
-        } else if let Some(phone) = self.server.phones.values_mut().find(|p| p.media.address == datagram.to) {
+        } else if let Some(phone) = self.server.calls_mut().find(|p| p.media.address == datagram.to) {
             phone.media.receive(&datagram.octets, now);
         }
     }
@@ -347,6 +352,10 @@ impl World {
                 }
             }
             self.server.drain(self.now);
+            while let Some(octets) = self.server.to_relay.pop_front() {
+                is_idle = false;
+                self.datagram(|| Arrival::Sip { to_server: false, octets: octets.clone() });
+            }
             while let Some(output) = self.server.transport.pop_front() {
                 is_idle = false;
                 self.sip_output(true, output);
