@@ -2,12 +2,13 @@ use super::{Guard, GuardRules};
 use crate::call::CallEvent;
 use crate::config::{Config, DestinationRules, Pattern};
 use crate::io::ConnectionId;
-use crate::relay::tests::sip_phones::with_trunk;
+use crate::relay::tests::sip_phones::{call_to, with_trunk};
 use crate::relay::tests::{Bench, config, hello};
 use core::time::Duration;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::CallStatus;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
 use std::net::IpAddr;
 
 fn bench(guards: GuardRules) -> Bench {
@@ -141,4 +142,39 @@ fn denied_destination_is_not_called_through_the_trunk() {
     assert_eq!(bench.refusals(Guard::Destination), 5);
     let [report] = &bench.offenses[..] else { panic!("{:?}", bench.offenses) };
     assert_eq!((report.kind, report.count, report.is_verified), (Kind::DeniedDestination, 5, true));
+}
+
+#[test]
+fn calls_of_a_phone_are_limited_and_those_of_a_server_are_not() {
+    let mut config = with_trunk();
+    config.guards = GuardRules { call_rate_per_login: Some(2), ..GuardRules::default() };
+    config.guards.destinations.deny = vec![Pattern::parse("+979*").unwrap()];
+    let mut bench = Bench::new(config);
+    bench.login("alice");
+    bench.commands.clear();
+    let invite = |bench: &mut Bench, number: u64, origin: Origin, callee: &str| {
+        let invite = InviteId::Inbound(number);
+        bench.sip(Event::Incoming { invite, request: Box::new(call_to(origin, callee)) });
+        let status = bench.commands.drain(..).find_map(|command| match command {
+            Command::Reject { status, .. } => Some(status),
+            _ => None,
+        });
+        bench.sip(Event::Ended { invite, cause: offhook_sip::user_agent::io::Cause::Local });
+        bench.commands.clear();
+        status
+    };
+    let phone = || Origin::Phone("101".to_owned());
+    assert_eq!(invite(&mut bench, 1, phone(), "00979123"), Some(403));
+    let statuses = [2, 3, 4].map(|number| invite(&mut bench, number, phone(), "alice"));
+    assert_eq!(statuses, [None, None, Some(503)]);
+    assert_eq!((bench.refusals(Guard::CallRatePerLogin), bench.refusals(Guard::Destination)), (1, 1));
+    let trunk = bench.relay.accounts().find(|account| account.is_trunk).unwrap().id;
+    for number in 5..9 {
+        assert_eq!(
+            invite(&mut bench, number, Origin::Account(trunk), "+4930100"),
+            None,
+            "many users call through a server"
+        );
+    }
+    bench.assert_no_leak(&[]);
 }

@@ -12,7 +12,7 @@ use offhook_sip::user_agent::io::{
     InboundInvite, InviteId, Origin,
 };
 
-pub(super) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
+pub(crate) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
     let uri: offhook_sip::message::Uri = format!("sip:{callee}@relay.test").parse().unwrap();
     InboundInvite {
         request_uri: uri.clone(),
