@@ -14,11 +14,13 @@ use crate::clock::Clock;
 use crate::codec::{CodecOptions, Codecs};
 use crate::config::Settings;
 use crate::descriptors;
+use crate::hooks::Hooks;
 use crate::http::{self, AllowedOrigins, App, Serving};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_files::{RecordingThread, ShellAudio};
 use crate::media_plane::{self, MediaThread, Totals, WorkerSockets};
 use crate::memory;
+use crate::metrics::HookMetrics;
 use crate::quota::Quota;
 use crate::records::{self, RecordStores, RecordWriters};
 use crate::reload::{ReloadRequest, ReloadRequests};
@@ -88,8 +90,7 @@ impl RunningRelay {
         let certificate = if tls.is_empty() { None } else { Some(https(settings, &discovered)?) };
         let certificate = certificate.map(watch::Sender::new);
         let sockets = media_sockets(settings, &discovered)?;
-        let workers = sockets.len();
-        let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
+        let (workers, media) = (sockets.len(), sockets.iter().flat_map(WorkerSockets::addresses).collect());
 
         let own = || certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
         let (supervisor, ended_parts) = supervisor::supervisor();
@@ -110,17 +111,17 @@ impl RunningRelay {
         let MediaStarted { threads, audio, recordings } = start_media(settings, sockets, &identity, clock, &to_plane)?;
         let media_totals = threads.iter().map(MediaThread::totals).collect();
         let media_queues = threads.iter().map(MediaThread::queue_length).collect();
-        let accounts = Accounts::new(settings.accounts.clone());
-        let gauges = Arc::new(Gauges::default());
+        let (accounts, gauges) = (Accounts::new(settings.accounts.clone()), Arc::new(Gauges::default()));
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
         let (directory, feed) = (Arc::new(CallDirectory::default()), Arc::new(EventFeed::default()));
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
         let record_stores = records.stores.clone();
+        let hooks = Hooks::start(&settings.hooks)?;
         let plane = plane.with_tokens(TokenVerifier::new(&settings.tokens)?).with_sip(side).with_records(record_sender);
         let plane = plane.with_directory(Arc::clone(&directory), Arc::clone(&feed));
-        let plane = start_plane(plane, (records, recordings), &supervisor)?;
+        let plane = start_plane(plane, (records, recordings, hooks.clone()), &supervisor)?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 
         let parts = AppParts {
@@ -129,6 +130,7 @@ impl RunningRelay {
             media: media_totals,
             media_queues,
             records: record_stores,
+            hooks: hooks.metrics(),
             sip: sip_counters,
             audio,
             security_log: Arc::clone(&security_log),
@@ -190,7 +192,7 @@ impl RunningRelay {
     /// Ends all calls and closes all sockets. This takes at most 5 s, even if peers do not respond.
     pub async fn shut_down(self) {
         self.app.lifecycle.enter(Phase::Stopping);
-        let RunningPlane { stop, ended, mut records, recordings } = self.plane;
+        let RunningPlane { stop, ended, mut records, recordings, hooks } = self.plane;
         let _ = stop.send(());
         let closed = async {
             let _ = ended.await;
@@ -200,12 +202,13 @@ impl RunningRelay {
             let all_closed = async {
                 let _ = sockets.wait_for(|open| *open == 0).await;
             };
-            tokio::join!(all_closed, records.flushed());
+            tokio::join!(all_closed, records.flushed(), hooks.flushed());
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             tracing::warn!("shutdown: some WebSockets were not closed, or some records were not written, in time");
         }
         records.report_unwritten();
+        hooks.report_undelivered();
         // Completes the files. The media threads have ended, so that no samples follow.
         let _ = tokio::task::spawn_blocking(move || drop(recordings)).await;
         let _ = self.stop.send(true);
@@ -293,6 +296,7 @@ struct AppParts {
     media: Vec<Totals>,
     media_queues: Vec<Arc<AtomicUsize>>,
     records: RecordStores,
+    hooks: Arc<HookMetrics>,
     sip: Option<Arc<SipCounters>>,
     audio: Arc<ShellAudio>,
     security_log: Arc<SecurityLog>,
@@ -302,7 +306,7 @@ struct AppParts {
 impl AppParts {
     /// Creates the state of the HTTP handlers.
     fn app(self, settings: &Settings, demo: Demo) -> io::Result<App> {
-        let Self { plane, gauges, media, media_queues, records, sip, audio, security_log, workers } = self;
+        let Self { plane, gauges, media, media_queues, records, hooks, sip, audio, security_log, workers } = self;
         warn_of_open_origins(settings, demo);
         Ok(App {
             plane,
@@ -312,6 +316,7 @@ impl AppParts {
             media_queues,
             records,
             api: Arc::default(),
+            hooks,
             audio,
             sip,
             sockets: watch::Sender::new(0),
@@ -362,23 +367,25 @@ struct RunningPlane {
     ended: oneshot::Receiver<()>,
     records: RecordWriters,
     recordings: RecordingThread,
+    hooks: Hooks,
 }
 
 /// Starts the signaling plane on a separate thread, so that it and the tokio tasks do not delay one another.
 fn start_plane(
     plane: SignalingPlane,
-    (records, recordings): (RecordWriters, RecordingThread),
+    (records, recordings, hooks): (RecordWriters, RecordingThread, Hooks),
     supervisor: &Supervisor,
 ) -> io::Result<RunningPlane> {
     let (done, ended) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
+    let plane = plane.with_hooks(hooks.clone());
     let running = supervisor.running("signaling plane");
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("signaling".to_owned()).spawn(move || {
         let _parts = (running, done);
         runtime.block_on(plane.run(stopped));
     })?;
-    Ok(RunningPlane { stop, ended, records, recordings })
+    Ok(RunningPlane { stop, ended, records, recordings, hooks })
 }
 
 fn open(

@@ -8,6 +8,7 @@
 pub mod baresip;
 pub mod browser;
 pub mod child;
+pub mod hook_server;
 pub mod kamailio;
 pub mod linphone;
 pub mod lossy;

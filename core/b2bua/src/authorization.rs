@@ -4,7 +4,7 @@
 //! A session is authenticated first, by the relay or by a SIP server, and authorized by the application then. The
 //! answer can supply the account, so that a page without credentials has one and does not receive it.
 
-use crate::call::SessionId;
+use crate::call::{CallSnapshot, SessionId};
 use crate::command::CallRef;
 use crate::config::LoginName;
 use crate::io::RequestId;
@@ -34,6 +34,8 @@ pub enum AuthorizationOutput {
         session: SessionId,
         /// The participant that the command concerns.
         at: CallRef,
+        /// The call before the command.
+        call: Option<Box<CallSnapshot>>,
         /// The command.
         message: Box<ClientMessage>,
     },
@@ -74,14 +76,14 @@ pub enum AuthorizationInput {
         /// The question.
         request: RequestId,
         /// The properties of the session, or its refusal.
-        answer: Result<Box<SessionGrant>, Refusal>,
+        answer: Result<Box<SessionGrant>, ApplicationRefusal>,
     },
     /// The answer to [`AuthorizationOutput::Command`].
     Command {
         /// The question.
         request: RequestId,
         /// Changes of the command, or its refusal.
-        answer: Result<CommandGrant, Refusal>,
+        answer: Result<CommandGrant, ApplicationRefusal>,
     },
 }
 
@@ -121,7 +123,7 @@ pub struct CommandGrant {
 
 /// A refusal by the application, or the failure to obtain its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApplicationRefusal {
     /// The SIP status for a caller.
     pub sip_status: u16,
     /// The text for the user.

@@ -1,7 +1,7 @@
 //! Inputs and outputs of the relay machine.
 
 use crate::address::Address;
-use crate::authorization::{AuthorizationInput, AuthorizationOutput, Refusal};
+use crate::authorization::{ApplicationRefusal, AuthorizationInput, AuthorizationOutput};
 use crate::call::{CallEvent, CallKey, SessionId};
 use crate::command::{CallCommand, CommandResult};
 use crate::config::{Config, LoginName};
@@ -61,10 +61,10 @@ pub enum RouteAnswer {
     /// The call is refused for this reason.
     Refused(EndReason),
     /// The application refuses the call.
-    RefusedBy(Refusal),
+    RefusedBy(ApplicationRefusal),
 }
 
-/// What the originator of a routed call presents to its callee.
+/// A routed call as the application receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteSubject {
     /// The client session that places the call, or to which an inbound call is addressed.

@@ -1,7 +1,7 @@
 //! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
-use super::{ApiSettings, Settings, SipSettings, Verify, guards, media_files, records, tokens};
+use super::{ApiSettings, Settings, SipSettings, Verify, guards, hooks, media_files, records, tokens};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -86,6 +86,8 @@ pub fn explain(settings: &Settings) -> String {
         .chain(media_files::explain(&s.media_files))
         .chain(sip(&s.sip))
         .chain(api(&s.api))
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(hooks::explain(&s.hooks))
         .map(|(name, value)| format!("{name:<30} {value}\n"))
         .collect()
 }

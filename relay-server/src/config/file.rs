@@ -2,7 +2,7 @@
 
 use super::options::{self, OPTIONS};
 use super::value::{Given, closest};
-use super::{AccountSettings, ConfigError, Settings, accounts};
+use super::{AccountSettings, ConfigError, Settings, accounts, hooks};
 use core::ops::Range;
 use offhook_b2bua::config::LoginName;
 use toml::de::{DeTable, DeValue};
@@ -37,7 +37,10 @@ fn apply_section(
             apply_sip_accounts(settings, source, key.span(), value.get_ref())?;
             continue;
         }
-        if matches!((section, &*name), ("sip", "phones" | "trunk" | "trunk.numbers") | ("api", "tokens")) {
+        let is_hook_section = section == "hooks" && hooks::is_section(&name);
+        if is_hook_section
+            || matches!((section, &*name), ("sip", "phones" | "trunk" | "trunk.numbers") | ("api", "tokens"))
+        {
             let DeValue::Table(nested) = value.get_ref() else {
                 return Err(source.error(key.span(), format!("`{name}` is a section: write `[{section}.{name}]`")));
             };

@@ -5,6 +5,7 @@ mod api;
 mod effective;
 mod file;
 mod guards;
+mod hooks;
 pub mod live;
 mod media_files;
 mod options;
@@ -17,6 +18,7 @@ pub use accounts::AccountSettings;
 pub use api::ApiSettings;
 pub use effective::explain;
 pub use guards::GuardSettings;
+pub use hooks::{ApplicationSettings, HookSettings};
 pub use media_files::{MediaFileSettings, RecordingFormat, RecordingSettings};
 pub(crate) use options::login_name;
 pub use options::{OPTIONS, OptionSpec};
@@ -133,6 +135,8 @@ pub struct Settings {
     pub guards: GuardSettings,
     /// Logins by tokens of an application.
     pub tokens: TokenSettings,
+    /// Webhooks.
+    pub hooks: HookSettings,
 }
 
 impl Default for Settings {
@@ -184,6 +188,7 @@ impl Default for Settings {
             api: ApiSettings::default(),
             guards: GuardSettings::default(),
             tokens: TokenSettings::default(),
+            hooks: HookSettings::default(),
         }
     }
 }
@@ -263,6 +268,8 @@ fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: St
     // `OFFHOOK_API_TOKENS_BACKEND` is `backend` of `[api.tokens]`.
     let token = name.strip_prefix("tokens_").filter(|_| section == "api").map(|token| format!("tokens.{token}"));
     let name = token.as_deref().unwrap_or(name);
+    let application = if section == "hooks" { hooks::of_variable(name) } else { None };
+    let name = application.as_deref().unwrap_or(name);
     options::set(settings, section, name, &Given::Text(value)).map_err(|problem| ConfigError::new(variable, problem))
 }
 
@@ -320,6 +327,7 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
         return Err(ConfigError::new("[media]", "`port` plus `workers` exceeds 65535: choose a lower port"));
     }
     tokens::validate(&settings.tokens)?;
+    hooks::validate(&settings.hooks)?;
     sip::validate(&settings.sip)
 }
 

@@ -1,7 +1,7 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, api, guards, media_files, records, sip, tokens};
+use super::{Settings, api, guards, hooks, media_files, records, sip, tokens};
 use crate::http::{AllowedOrigins, ProxyHeader};
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
@@ -192,6 +192,11 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("api", "allow_origin", set!(api.allow_origin = given => header_value(given)?)),
     option("api", "body_size", set!(api.body_size = given => given.number(1_024, 16_777_216)?)),
     option("api", "request_timeout", set!(api.request_timeout = given => given.some_duration()?)),
+    option("hooks", "timeout", set!(hooks.timeout = given => hooks::timeout(given)?)),
+    option("hooks", "queue", set!(hooks.queue = given => given.number(1, 1_000_000)?)),
+    option("hooks", "attempts", set!(hooks.attempts = given => given.number(1, 20)?)),
+    option("hooks", "concurrency", set!(hooks.concurrency = given => given.number(1, 1_024)?)),
+    option("hooks", "authorities", set!(hooks.authorities = given => given.path()?)),
 ];
 
 /// Maximum of `media.wake_interval`: half of the 20 ms of audio that a packet usually contains.
@@ -272,6 +277,9 @@ pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Gi
     }
     if let ("api", Some(token)) = (section, name.strip_prefix("tokens.")) {
         return api::token(&mut settings.api, token, given);
+    }
+    if let ("hooks", Some(application)) = (section, name.strip_prefix("applications.")) {
+        return hooks::set(&mut settings.hooks, application, given);
     }
     if section == "sip"
         && let Some(result) = set_named(settings, name, given)

@@ -68,6 +68,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
         sip: app.sip.as_deref(),
         records: &app.records.counters,
         api: &app.api,
+        hooks: &app.hooks,
     };
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")];
     (headers, metrics::render(&sources, format)).into_response()

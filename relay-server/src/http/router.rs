@@ -8,6 +8,7 @@ use crate::api::ApiCounters;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_files::ShellAudio;
 use crate::media_plane::Totals;
+use crate::metrics::HookMetrics;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::records::RecordStores;
 use crate::security_log::SecurityLog;
@@ -55,6 +56,8 @@ pub struct App {
     pub audio: Arc<ShellAudio>,
     /// Totals of the REST API.
     pub api: Arc<ApiCounters>,
+    /// Totals of webhooks.
+    pub hooks: Arc<HookMetrics>,
     /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.

@@ -6,12 +6,14 @@
 mod calls;
 mod exposition;
 mod histogram;
+mod hooks;
 mod process;
 mod sources;
 mod streams;
 
 pub use calls::CallMetrics;
 pub use exposition::Format;
+pub use hooks::HookMetrics;
 pub use sources::MetricSources;
 pub(crate) use sources::dropped_by_reason;
 
@@ -27,6 +29,7 @@ pub fn render(sources: &MetricSources<'_>, format: Format) -> String {
     sources.write_media(&mut out);
     sources.write_records(&mut out);
     sources.write_api(&mut out);
+    sources.hooks.write(&mut out);
     process::write(&mut out);
     out.finish()
 }

@@ -2,6 +2,7 @@
 //! does not compile until it is written here.
 
 use super::exposition::Exposition;
+use super::hooks::HookMetrics;
 use crate::api::ApiCounters;
 use crate::media_plane::{ThreadCounters, Totals};
 use crate::records::RecordCounters;
@@ -30,6 +31,8 @@ pub struct MetricSources<'a> {
     pub records: &'a [Arc<RecordCounters>],
     /// Totals of the REST API.
     pub api: &'a ApiCounters,
+    /// Totals of webhooks.
+    pub hooks: &'a HookMetrics,
 }
 
 impl MetricSources<'_> {

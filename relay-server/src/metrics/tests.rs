@@ -1,5 +1,6 @@
-use super::{CallMetrics, Format, MetricSources, render};
+use super::{CallMetrics, Format, HookMetrics, MetricSources, render};
 use crate::api::ApiCounters;
+use crate::hooks::HookMethod;
 use crate::media_plane::Totals;
 use crate::records::{JsonLines, RecordWriters};
 use crate::signaling_plane::Gauges;
@@ -12,7 +13,15 @@ fn rendered(gauges: &Gauges, format: Format) -> String {
     let (media, media_queues) = ([Totals::default()], [Arc::new(AtomicUsize::new(3))]);
     let (_, writers) = RecordWriters::start(vec![Box::new(JsonLines::new("unused".into()))]).unwrap();
     let (records, api) = (&writers.stores.counters, &ApiCounters::default());
-    render(&MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None, records, api }, format)
+    let hooks = &HookMetrics::default();
+    hooks.count(HookMethod::Call, "ok", core::time::Duration::ZERO);
+    hooks.count_retry(HookMethod::CallStatus);
+    hooks.count_dropped(HookMethod::CallStatus);
+    hooks.set_queued("shop", 1);
+    render(
+        &MetricSources { gauges, media: &media, media_queues: &media_queues, sip: None, records, api, hooks },
+        format,
+    )
 }
 
 /// One row for each metric of a text, as in `docs/metrics.md`.

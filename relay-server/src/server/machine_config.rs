@@ -1,8 +1,9 @@
 //! The configuration of the relay machine, from the settings and what is known at start.
 
 use crate::config::{KeySource, Settings};
+use crate::hooks;
 use crate::sip_transport::Listening;
-use offhook_b2bua::config::{AcceptedLogins, Authorization, Config, LoginName, OwnNames, Routing};
+use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames};
 use offhook_sdp::webrtc::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
@@ -20,14 +21,15 @@ pub(super) struct FixedParts {
 /// The configuration of the relay machine, without SIP. `fixed` contains the parts that do not follow from the settings.
 pub(super) fn machine_config(settings: &Settings, fixed: FixedParts) -> Config {
     let FixedParts { admission, fingerprint, workers } = fixed;
+    let (authorization, routing) = hooks::machine(&settings.hooks);
     Config {
         node: 0,
         admission,
         anonymous: settings.anonymous,
         password_checks: settings.password_checks,
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
-        routing: Routing::Local,
-        authorization: Authorization::Local,
+        routing,
+        authorization,
         call_waiting: settings.call_waiting,
         busy_status: settings.busy_status,
         direct_media: settings.media_direct,

@@ -43,6 +43,7 @@ impl SignalingPlane {
                 self.drained.push(drained);
                 Input::Drain
             }
+            PlaneInput::Hook(answer) => self.hooks.take(*answer),
             #[cfg(test)]
             PlaneInput::Stall(duration) => return std::thread::sleep(duration),
             #[cfg(test)]

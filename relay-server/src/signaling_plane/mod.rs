@@ -20,6 +20,7 @@ use crate::accounts::Accounts;
 use crate::api::directory::CallDirectory;
 use crate::api::feed::EventFeed;
 use crate::clock::Clock;
+use crate::hooks::{HookAnswer, HookSide, Hooks};
 use crate::media_plane::MediaThread;
 use crate::records::RecordSender;
 use crate::sip_transport::{Report, SipTransport};
@@ -73,6 +74,8 @@ pub enum PlaneInput {
     Input(Input),
     /// A request of the REST API.
     Request(PlaneRequest),
+    /// The answer to a webhook.
+    Hook(Box<HookAnswer>),
     /// Adopt another configuration, and other accounts.
     Configure(Box<Config>, Accounts),
     /// Refuse new calls, and report when the last one has ended.
@@ -136,6 +139,7 @@ pub struct SignalingPlane {
     sip: Option<SipTransport>,
     records: RecordSender,
     api: ApiSide,
+    hooks: HookSide,
 }
 
 /// The senders of a plane's channels.
@@ -193,6 +197,7 @@ impl SignalingPlane {
             gauges,
             queues: BTreeMap::new(),
             intake: Intake::new(inbound, media),
+            hooks: HookSide::new(Hooks::default(), to_plane.inbound.clone()),
             answers: to_plane.inbound,
             drained: Vec::new(),
             broken: false,
@@ -223,6 +228,13 @@ impl SignalingPlane {
         self.sip = sip;
         self.intake.set_reports(reports);
         self
+    }
+
+    /// Sets the applications of webhooks.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        let hooks = HookSide::new(hooks, self.answers.clone());
+        Self { hooks, ..self }
     }
 
     /// Sets the directory of calls and the feed of their events.

@@ -6,7 +6,7 @@ use crate::security_log;
 use core::time::Duration;
 use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::config::LoginName;
-use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId, RouteAnswer};
+use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::record::CallRecord;
 use offhook_b2bua::token::TokenRefusal;
 use offhook_clock::Time;
@@ -36,12 +36,14 @@ impl SignalingPlane {
             Output::VerifyPassword { request, login, password } => self.verify_password(request, login, password),
             Output::VerifyToken { request, token, origin } => self.verify_token(request, token, origin),
             Output::ResolveHost { request, host } => self.resolve_host(request, host),
-            // The relay machine never requests this, because this shell configures local routing.
-            Output::Route { request, .. } => {
-                self.input(Input::Routed { request, answer: RouteAnswer::Local });
+            Output::Route { request, subject, .. } => {
+                let answer = self.hooks.route(request, subject);
+                answer.into_iter().for_each(|answer| self.input(answer));
             }
-            // Nor this, because authorization is local, too.
-            Output::Authorization(_) => {}
+            Output::Authorization(output) => {
+                let answer = self.hooks.handle(output);
+                answer.into_iter().for_each(|answer| self.input(answer));
+            }
             Output::Offense(report) => security_log::write(&report),
             Output::CommandResult { request, result } => self.api.finish(request, result),
             Output::CallEvent { event, record, at } => self.report_call_event(&event, *record, at),
@@ -115,6 +117,7 @@ impl SignalingPlane {
         if let (CallEvent::Ended { reason }, true) = (event, self.records.is_on()) {
             self.records.send(&CallDetailRecord::new(&record, reason.name(), at));
         }
+        self.hooks.call_changed(event, record.call, &self.relay);
         self.api.call_changed(event, record, at, &self.relay);
     }
 

@@ -15,8 +15,8 @@ use super::sessions::{Authenticated, SessionAccount, is_reachable};
 use super::sip_options::{RequestedServer, page_account};
 use super::tokens::TokenLogin;
 use crate::authorization::{
-    AuthorizationInput, AuthorizationOutput, CommandKind, KeptGrant, Refusal, SessionApplicant, SessionGrant,
-    Submission,
+    ApplicationRefusal, AuthorizationInput, AuthorizationOutput, CommandKind, KeptGrant, SessionApplicant,
+    SessionGrant, Submission,
 };
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, Authorization, LoginName};
@@ -140,7 +140,12 @@ impl Relay {
         self.authorizations.open.remove(&request)
     }
 
-    fn session_authorized(&mut self, request: RequestId, answer: Result<Box<SessionGrant>, Refusal>, now: Time) {
+    fn session_authorized(
+        &mut self,
+        request: RequestId,
+        answer: Result<Box<SessionGrant>, ApplicationRefusal>,
+        now: Time,
+    ) {
         let Some(question) = self.take_applicant(request) else { return };
         let (connection, session) = (question.connection, question.session);
         let login = question.hello.sip.login.clone().unwrap_or_default();
@@ -219,10 +224,10 @@ impl Relay {
     pub(super) fn authorization_timed_out(&mut self, request: RequestId, now: Time) {
         if self.authorizations.open.contains_key(&request) {
             let info = "the application did not answer in time: try again".to_owned();
-            self.session_authorized(request, Err(Refusal { sip_status: 504, info }), now);
+            self.session_authorized(request, Err(ApplicationRefusal { sip_status: 504, info }), now);
         } else {
             let info = "the application did not answer in time".to_owned();
-            self.command_authorized(request, Err(Refusal { sip_status: 504, info }), now);
+            self.command_authorized(request, Err(ApplicationRefusal { sip_status: 504, info }), now);
         }
     }
 

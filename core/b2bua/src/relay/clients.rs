@@ -107,7 +107,7 @@ pub(super) struct Session {
     /// Its `connection` message without the password. In it, `auth_token` is the newest token of the session, and
     /// `offhook` contains the negotiated features.
     hello: ConnectionMessage,
-    /// What the application has granted.
+    /// The properties that the application has granted.
     granted: KeptGrant,
     /// The token that its page used last, which is valid until the page shows that it has received the next one.
     used_token: Option<String>,

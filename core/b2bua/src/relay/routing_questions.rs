@@ -17,7 +17,7 @@ use super::deadlines::Owner;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use crate::address::Address;
-use crate::authorization::Refusal;
+use crate::authorization::ApplicationRefusal;
 use crate::call::{self, CallKey, End, Participant, SessionId};
 use crate::command::{CallRef, ReferOptions};
 use crate::config::Routing;
@@ -184,7 +184,7 @@ impl Relay {
             }
             RouteAnswer::Targets(targets) => (None, self.resolve_targets(&source, &targets).map_err(End::from)),
             RouteAnswer::Refused(reason) => (None, Err(reason.into())),
-            RouteAnswer::RefusedBy(Refusal { sip_status, info }) => {
+            RouteAnswer::RefusedBy(ApplicationRefusal { sip_status, info }) => {
                 (None, Err(End { reason: EndReason::Forbidden, status_line: Some((sip_status, info)) }))
             }
         };

@@ -13,7 +13,7 @@
 
 use super::Relay;
 use super::deadlines::Owner;
-use crate::authorization::{AuthorizationOutput, CommandGrant, CommandKind, Refusal, Submission};
+use crate::authorization::{ApplicationRefusal, AuthorizationOutput, CommandGrant, CommandKind, Submission};
 use crate::call::SessionId;
 use crate::command::CallRef;
 use crate::config::Authorization;
@@ -116,13 +116,7 @@ impl Relay {
                 None
             }
             Some(_) => {
-                let submitted = Box::new(message.clone());
-                self.report_authorization(AuthorizationOutput::Command {
-                    request: None,
-                    session,
-                    at,
-                    message: submitted,
-                });
+                self.report_command(None, session, at, &message);
                 Some(message)
             }
         }
@@ -133,19 +127,23 @@ impl Relay {
         let request = RequestId(self.fresh_id());
         let until = now + timeout;
         self.deadlines.set(Owner::Authorization(request), Some(until));
-        let submitted = Box::new(message.clone());
-        self.report_authorization(AuthorizationOutput::Command {
-            request: Some(request),
-            session,
-            at,
-            message: submitted,
-        });
+        self.report_command(Some(request), session, at, &message);
         let held = HeldCommand { request, message: Received(message), until, behind: VecDeque::new() };
         self.submissions.held.insert(session, held);
     }
 
+    fn report_command(&mut self, request: Option<RequestId>, session: SessionId, at: CallRef, message: &ClientMessage) {
+        let (call, message) = (self.call(at.call).map(Box::new), Box::new(message.clone()));
+        self.report_authorization(AuthorizationOutput::Command { request, session, at, call, message });
+    }
+
     /// Handles the answer of the application, or its absence.
-    pub(super) fn command_authorized(&mut self, request: RequestId, answer: Result<CommandGrant, Refusal>, now: Time) {
+    pub(super) fn command_authorized(
+        &mut self,
+        request: RequestId,
+        answer: Result<CommandGrant, ApplicationRefusal>,
+        now: Time,
+    ) {
         let session = self.submissions.held.iter().find(|(_, held)| held.request == request).map(|(id, _)| *id);
         let Some(session) = session else { return };
         let Some(HeldCommand { message: Received(message), behind, .. }) = self.forget_held(session) else { return };
@@ -161,7 +159,7 @@ impl Relay {
     }
 
     /// Informs a browser that the application has refused a command. The call is unchanged.
-    fn refuse_command(&mut self, session: SessionId, message: &ClientMessage, refusal: &Refusal) {
+    fn refuse_command(&mut self, session: SessionId, message: &ClientMessage, refusal: &ApplicationRefusal) {
         let Some((id, kind)) = classify(message) else { return };
         let method = match kind {
             Some(CommandKind::Transfer) => "TransferStatusEvent",

@@ -5,8 +5,8 @@ use super::sip_calls::{from_phone, phone_sdp};
 use super::{Bench, config, hello, with_sip};
 use crate::address::Address;
 use crate::authorization::{
-    AuthorizationInput, AuthorizationOutput, CommandGrant, CommandKind, Refusal, SessionApplicant, SessionGrant,
-    Submission,
+    ApplicationRefusal, AuthorizationInput, AuthorizationOutput, CommandGrant, CommandKind, SessionApplicant,
+    SessionGrant, Submission,
 };
 use crate::config::{AcceptedLogins, Authorization, Config, Routing};
 use crate::io::{ConnectionId, Input, RequestId, RouteAnswer};
@@ -26,8 +26,8 @@ fn accounts(config: Config) -> Config {
     Config { admission: AcceptedLogins::Accounts, ..external(config) }
 }
 
-fn refusal(sip_status: u16, info: &str) -> Refusal {
-    Refusal { sip_status, info: info.to_owned() }
+fn refusal(sip_status: u16, info: &str) -> ApplicationRefusal {
+    ApplicationRefusal { sip_status, info: info.to_owned() }
 }
 
 fn sip(login: &str) -> SipOptions {
@@ -74,7 +74,7 @@ impl Bench {
         command
     }
 
-    fn decide_command(&mut self, request: Option<RequestId>, answer: Result<CommandGrant, Refusal>) {
+    fn decide_command(&mut self, request: Option<RequestId>, answer: Result<CommandGrant, ApplicationRefusal>) {
         let request = request.expect("the command waits");
         self.input(Input::Authorization(AuthorizationInput::Command { request, answer }));
     }
