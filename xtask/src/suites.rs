@@ -95,7 +95,7 @@ pub(crate) fn bench(arguments: &[String], steps: &mut Steps) -> Result<(), Failu
     let run_it =
         |steps: &mut Steps| steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)));
     // These benchmarks use neither the relay nor the page.
-    if arguments.first().is_some_and(|what| what == "parser" || what == "media") {
+    if arguments.first().is_some_and(|what| matches!(what.as_str(), "parser" | "media" | "audio")) {
         return run_it(steps);
     }
     setup::for_testing(steps)?;

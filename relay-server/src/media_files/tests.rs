@@ -1,5 +1,7 @@
 //! Files that are read, and recordings that are read by an independent parser.
 
+mod calls;
+
 use super::wav_writer::WavWriter;
 use super::writer::RecordingFile;
 use super::{MediaFileError, MediaFiles, RecordingError, RecordingFields, Recordings, StartedRecording};

@@ -18,6 +18,8 @@ use std::time::Instant;
 
 /// The interval at which headers are updated and limits are checked.
 const UPDATE: Duration = Duration::from_secs(2);
+/// The time between the end of a leg's part and that of the recording, in which another leg may take its place.
+const GRACE: Duration = Duration::from_millis(10);
 /// The time for which a recording waits for its first leg.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -120,6 +122,9 @@ impl Writer {
             // A channel that was closed before the queue is emptied has no further samples in it.
             let is_requested = self.ends.load(Ordering::Relaxed);
             let closed: Vec<_> = self.closed.try_iter().collect();
+            if !closed.is_empty() {
+                std::thread::sleep(GRACE);
+            }
             let is_over = self.take_jobs(closed.is_empty() && !is_requested) || is_requested;
             for (recording, channel) in closed {
                 self.close(recording, channel);
@@ -260,6 +265,8 @@ impl Recording {
             self.timeline.finish(frames);
             self.append(frames);
         }
+        // A leg that is recorded later is refused.
+        self.opened.state.end(SinkError::Failed);
         let seconds = self.frames / u64::from(self.opened.rate.max(1));
         let octets = self.octets;
         match self.opened.file.finish() {

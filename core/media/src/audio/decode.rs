@@ -78,12 +78,16 @@ struct Active {
 }
 
 impl Active {
-    /// Appends samples in place of lost packets and returns their number: none if the loss is too long.
-    fn conceal(&mut self, ticks: u64, out: &mut Vec<i16>) -> u64 {
+    /// Appends samples in place of lost packets and returns their number: none if the loss is too long. `next` is the
+    /// payload of the packet after the loss.
+    fn conceal(&mut self, (lost, ticks): (u16, u64), next: &[u8], out: &mut Vec<i16>) -> u64 {
         let samples = scale(ticks, self.format.rate, self.clock_rate);
-        let is_short = samples <= samples_in(MAX_CONCEALED, self.format.rate) as u64;
-        if is_short {
-            self.decoder.conceal(usize::try_from(samples).unwrap_or(0), out);
+        if samples <= samples_in(MAX_CONCEALED, self.format.rate) as u64 {
+            let samples = usize::try_from(samples).unwrap_or(0);
+            match lost {
+                1 => self.decoder.recover(next, samples, out),
+                _ => self.decoder.conceal(samples, out),
+            }
         }
         (out.len() / self.channels()) as u64
     }
@@ -262,14 +266,17 @@ impl StreamDecoder {
     fn decode(&mut self, packet: &EncodedAudio<'_>, out: &mut dyn FnMut(DecodedRun<'_>)) {
         let is_decodable = self.activate(packet.payload_type);
         let Some(following) = &mut self.following else { return };
-        let is_loss = packet.sequence != following.sequence;
+        let lost = packet.sequence.wrapping_sub(following.sequence);
         following.sequence = packet.sequence.wrapping_add(1);
         // Telephone-events and comfort noise are silence.
         let Some(active) = self.active.as_mut().filter(|_| is_decodable) else { return };
         let gap = following.gap(packet.timestamp, active.clock_rate);
         let ticks = gap.unwrap_or(0);
         self.decoded.clear();
-        let concealed = if is_loss && ticks > 0 { active.conceal(ticks, &mut self.decoded) } else { 0 };
+        let concealed = match lost {
+            1.. if ticks > 0 => active.conceal((lost, ticks), packet.payload, &mut self.decoded),
+            _ => 0,
+        };
         let skipped = if concealed > 0 { 0 } else { scale(ticks, self.rate, active.clock_rate) };
         if skipped > 0 || gap.is_none() {
             self.finish_run(out);
@@ -325,3 +332,6 @@ fn mix_down(interleaved: &[i16], channels: usize, mono: &mut Vec<i16>) {
         i16::try_from(sum / i32::try_from(channels).unwrap_or(1)).unwrap_or(0)
     }));
 }
+
+#[cfg(test)]
+mod tests;

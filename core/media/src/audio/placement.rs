@@ -73,3 +73,6 @@ pub(crate) fn position(duration: Duration, rate: u32) -> u64 {
     let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     microseconds.saturating_mul(u64::from(rate)) / 1_000_000
 }
+
+#[cfg(test)]
+mod tests;
