@@ -48,7 +48,7 @@ impl Resampler {
         self.input.extend(samples.iter().map(|sample| f32::from(*sample)));
         while let Some(window) = self.input.get(self.next..self.next + self.taps) {
             let row = self.coefficients.get(self.phase * self.taps..).unwrap_or(&[]);
-            let sum: f32 = row.iter().zip(window).map(|(coefficient, sample)| coefficient * sample).sum();
+            let sum = weighted_sum(row, window);
             #[expect(clippy::cast_possible_truncation, reason = "the conversion saturates")]
             out.push(sum.round() as i16);
             self.phase += self.down;
@@ -74,6 +74,20 @@ impl Resampler {
         self.input.resize((self.taps / 2).saturating_sub(1), 0.0);
         (self.next, self.phase) = (0, 0);
     }
+}
+
+/// The sum of the samples with these weights, in eight partial sums that the compiler can compute at once.
+fn weighted_sum(weights: &[f32], samples: &[f32]) -> f32 {
+    let (eights, rest) = samples.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (samples, weights) in eights.iter().zip(weights.as_chunks::<8>().0) {
+        for (sum, (sample, weight)) in sums.iter_mut().zip(samples.iter().zip(weights)) {
+            *sum += sample * weight;
+        }
+    }
+    let last = weights.get(8 * eights.len()..).unwrap_or(&[]);
+    let last: f32 = rest.iter().zip(last).map(|(sample, weight)| sample * weight).sum();
+    sums.iter().sum::<f32>() + last
 }
 
 const fn greatest_common_divisor(mut a: usize, mut b: usize) -> usize {

@@ -35,12 +35,19 @@ impl AudioSource for Tone {
     fn read(&mut self, out: &mut [i16]) -> Result<usize, SourceError> {
         let left = usize::try_from(self.length - self.position).unwrap_or(usize::MAX);
         let count = left.min(out.len());
+        // The angle addition theorem replaces a sine for each sample.
+        let ((mut sine, mut cosine), (turn_sine, turn_cosine)) =
+            ((TAU * self.phase).sin_cos(), (TAU * self.step).sin_cos());
         for sample in out.iter_mut().take(count) {
             #[expect(clippy::cast_possible_truncation, reason = "the amplitude is below the largest sample")]
             {
-                *sample = (AMPLITUDE * (TAU * self.phase).sin()).round() as i16;
+                *sample = (AMPLITUDE * sine).round() as i16;
             }
-            self.phase = (self.phase + self.step).fract();
+            (sine, cosine) = (sine * turn_cosine + cosine * turn_sine, cosine * turn_cosine - sine * turn_sine);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a block is short")]
+        {
+            self.phase = (self.phase + self.step * count as f64).fract();
         }
         self.position += count as u64;
         Ok(count)
