@@ -123,7 +123,7 @@ impl Recordings {
     fn next_id(&self) -> RecordingId {
         let mut started = self.started();
         started.last += 1;
-        // States of recordings that have ended are shared with nobody.
+        // The state of a recording that has ended is not shared any more.
         started.states.retain(|_, state| Arc::strong_count(state) > 1);
         RecordingId(started.last)
     }

@@ -89,7 +89,7 @@ struct Recording {
     /// Stereo frames and octets written.
     frames: u64,
     octets: u64,
-    /// When the recording ends if it has no leg.
+    /// The time at which the recording ends if it has no leg.
     give_up_at: Instant,
     has_sink: bool,
 }

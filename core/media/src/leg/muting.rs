@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The directions in which a leg is muted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Muting {
-    /// What the peer sends.
+    /// Whether audio that the peer sends is muted.
     pub(super) sent: bool,
-    /// What the bridged leg sends.
+    /// Whether audio of the bridged leg is muted.
     pub(super) received: bool,
 }
 

@@ -94,7 +94,7 @@ impl Playback {
     }
 }
 
-/// What the description of the peer permits.
+/// The result of comparing a playback with the description of the peer.
 enum Permitted {
     /// Nothing at present.
     Nothing,

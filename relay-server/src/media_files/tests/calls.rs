@@ -108,7 +108,7 @@ impl Scene {
     }
 
     /// The peers of two legs send tones for this number of frames.
-    fn talk(&mut self, legs: [(LegKey, &str, f64); 2], frames: u16) {
+    fn send_tones(&mut self, legs: [(LegKey, &str, f64); 2], frames: u16) {
         let mut encoders = legs.map(|(_, codec, frequency)| {
             let encoder = self.codecs.encoder(&payload(codec).codec, 16_000, FRAME).unwrap();
             let rate = encoder.format().rate;
@@ -148,7 +148,7 @@ fn recording_of_call_has_tone_of_each_leg_on_its_channel() {
         let to = RecordedLeg { recording: started.id, channel, origin: scene.now };
         scene.order(Command::Record { leg, to });
     }
-    scene.talk([(a, "opus", 440.0), (b, "G722", 1000.0)], 100);
+    scene.send_tones([(a, "opus", 440.0), (b, "G722", 1000.0)], 100);
     for leg in [a, b] {
         scene.order(Command::StopRecording { leg, recording: started.id });
     }

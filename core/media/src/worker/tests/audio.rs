@@ -52,7 +52,7 @@ impl AudioSource for Samples {
     }
 }
 
-/// What a sink received: the channel, a position, and samples or the declaration that no earlier ones follow.
+/// A write to a sink: the channel, a position, and samples or the declaration that no earlier ones follow.
 type Write = (RecordingChannel, u64, Option<Vec<i16>>);
 
 #[derive(Debug)]

@@ -20,7 +20,7 @@ fn call() -> Scene {
 
 impl Scene {
     /// Both phones send audio for some frames; returns the packets that each receives.
-    fn both_talk(&mut self, first: u16, frames: u16) -> [Vec<(u16, u32, bool)>; 2] {
+    fn both_send_audio(&mut self, first: u16, frames: u16) -> [Vec<(u16, u32, bool)>; 2] {
         for sequence in first..first + frames {
             for leg in PHONES {
                 self.phone_sends(leg, 0, (0, sequence, u32::from(sequence) * 160, 7), &[0x55; 160]);
@@ -38,13 +38,13 @@ impl Scene {
 fn muted_audio_is_not_forwarded_and_continues_without_loss() {
     for (direction, silent) in [(MuteDirection::Sent, 1), (MuteDirection::Received, 0)] {
         let mut scene = call();
-        let before = scene.both_talk(0, 10);
+        let before = scene.both_send_audio(0, 10);
         scene.order(Command::Mute { leg: PHONE, direction });
-        let during = scene.both_talk(10, 50);
+        let during = scene.both_send_audio(10, 50);
         assert_eq!((during[silent].len(), during[1 - silent].len()), (0, 50), "{direction:?}");
         assert_eq!(scene.worker.counters().dropped.replaced, 50);
         scene.order(Command::Unmute { leg: PHONE, direction });
-        let after = scene.both_talk(60, 10);
+        let after = scene.both_send_audio(60, 10);
         assert_eq!(after.each_ref().map(Vec::len), [10, 10]);
         let (last, first) = (before[silent][9], after[silent][0]);
         assert_eq!(first.0, last.0.wrapping_add(1), "no loss");
@@ -70,8 +70,8 @@ fn leg_is_muted_after_restore_and_next_bridge() {
     let mut scene = call();
     scene.order(Command::Mute { leg: PHONE, direction: MuteDirection::Sent });
     scene.move_on(Duration::from_millis(100));
-    assert_eq!(scene.both_talk(1, 5)[1].len(), 0);
+    assert_eq!(scene.both_send_audio(1, 5)[1].len(), 0);
     scene.order(Command::Unbridge { leg: PHONE });
     scene.order(Command::Bridge { a: PHONE, b: OTHER });
-    assert_eq!(scene.both_talk(10, 5)[1].len(), 0);
+    assert_eq!(scene.both_send_audio(10, 5)[1].len(), 0);
 }
