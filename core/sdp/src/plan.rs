@@ -7,7 +7,7 @@
 
 mod conversions;
 
-pub use conversions::{Conversion, ConversionCodec, Conversions};
+pub use conversions::{AudioCodec, Conversions};
 
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::section::Section;
@@ -88,16 +88,16 @@ impl<'a> MediaPlan<'a> {
 
 impl Conversions {
     /// Plans the delivery of a payload type to a receiver with these payload types: unchanged if possible, preferably
-    /// under the same number.
+    /// under the same number, else by the best conversion ([`AudioCodec`]).
     #[must_use]
     pub fn payload<'a>(self, sent: &Payload, received: &'a [Payload]) -> Delivery<'a> {
         if let Some(same) = find(received, sent) {
             return Delivery::Pass(same);
         }
-        received
-            .iter()
-            .find(|received| self.contains(&sent.codec, &received.codec))
-            .map_or(Delivery::None, Delivery::Convert)
+        let ranked = received.iter().filter_map(|to| Some((self.rank(&sent.codec, &to.codec)?, to)));
+        // Of several with the same rank, the first one is used.
+        let best = ranked.reduce(|best, other| if other.0 < best.0 { other } else { best });
+        best.map_or(Delivery::None, |(_, payload)| Delivery::Convert(payload))
     }
 
     /// Plans one direction of a stream. Each section is from the point of view of its own endpoint.
@@ -149,7 +149,12 @@ impl Conversions {
         let is_common = |payload: &Payload| payload.codec.is_primary() && find(&other.payloads, payload).is_some();
         let mut payloads: Vec<&Payload> =
             offered.iter().filter(|payload| is_common(payload) || is_converted(payload)).collect();
-        payloads.sort_by_key(|payload| !(is_sent(payload) || is_converted(payload)));
+        // Of those to which the sent codec is converted, the ones that need no conversion in the other direction come first.
+        payloads.sort_by_key(|payload| {
+            let rank = Some(payload).filter(|payload| is_converted(payload));
+            let rank = rank.and_then(|payload| self.rank(&sent.codec, &payload.codec));
+            (!is_sent(payload), rank.is_none(), !is_common(payload), rank)
+        });
         payloads
     }
 

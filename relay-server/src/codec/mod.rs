@@ -13,6 +13,7 @@ use g729::G729Library;
 use offhook_media::graph::codec::{CodecFactory, Decoder, Encoder};
 use offhook_media::graph::g711::G711Codecs;
 use offhook_sdp::codec::Codec;
+use offhook_sdp::plan::{AudioCodec, Conversions};
 use speex::SpeexLibrary;
 use std::sync::Arc;
 
@@ -95,6 +96,17 @@ impl CodecFactory for Codecs {
             .or_else(|| opus::encoder(codec, rate, packet, self.options))
             .or_else(|| speex::encoder(self.speex.as_ref().ok()?, codec, packet))
             .or_else(|| g729::encoder(self.g729.as_ref().ok()?, codec, packet))
+    }
+
+    fn conversions(&self) -> Conversions {
+        let mut codecs = vec![AudioCodec::L16Narrowband, AudioCodec::L16Wideband, AudioCodec::G722, AudioCodec::Opus];
+        if self.speex.is_ok() {
+            codecs.extend([AudioCodec::SpeexNarrowband, AudioCodec::SpeexWideband]);
+        }
+        if self.g729.is_ok() {
+            codecs.push(AudioCodec::G729);
+        }
+        codecs.into_iter().fold(Conversions::G711, Conversions::with)
     }
 }
 

@@ -5,6 +5,7 @@ use core::f64::consts::TAU;
 use core::time::Duration;
 use offhook_media::graph::codec::{CodecError, CodecFactory, Decoder, Encoder};
 use offhook_sdp::codec::Codec;
+use offhook_sdp::plan::AudioCodec;
 
 const PACKET: Duration = Duration::from_millis(20);
 
@@ -298,4 +299,15 @@ fn g729_silence_is_a_descriptor_only_with_annex_b() {
 fn missing_library_is_reported_with_its_package() {
     let error = super::unavailable("G729", "libbcg729-0", &libloading::Error::IncompatibleSize);
     assert!(error.to_string().starts_with("G729: ") && error.reason.ends_with("install the package libbcg729-0"));
+}
+
+#[test]
+fn conversions_are_those_of_the_available_codecs() {
+    let conversions = codecs().conversions();
+    for known in AudioCodec::ALL {
+        let (name, clock_rate, channels) = known.format();
+        let codec = codec(name, clock_rate, channels);
+        let is_supported = codecs().decoder(&codec, 8000).is_some() && codecs().encoder(&codec, 8000, PACKET).is_some();
+        assert_eq!(conversions.codecs().any(|listed| listed == known), is_supported, "{name}");
+    }
 }

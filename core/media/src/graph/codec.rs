@@ -4,6 +4,7 @@
 use core::fmt;
 use core::time::Duration;
 use offhook_sdp::codec::Codec;
+use offhook_sdp::plan::Conversions;
 
 /// The format of decoded audio: 16-bit samples, interleaved if there is more than one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,9 @@ pub trait CodecFactory: fmt::Debug + Send + Sync {
     /// ([`Encoder::format`]). One payload has the duration `packet`, or the nearest one that the codec supports
     /// ([`Encoder::frame_size`]).
     fn encoder(&self, codec: &Codec, rate: u32, packet: Duration) -> Option<Box<dyn Encoder>>;
+
+    /// The conversions between the codecs that it can decode and encode.
+    fn conversions(&self) -> Conversions;
 }
 
 /// Returns the number of samples in a duration.
@@ -92,4 +96,4 @@ pub fn samples_in(duration: Duration, rate: u32) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,8 +5,8 @@ mod samples;
 
 pub use samples::G711Codecs;
 
-use super::{EncodedFrame, MediaStage, StageFactory};
 use offhook_sdp::codec::Codec;
+use offhook_sdp::plan::AudioCodec;
 
 /// The direction of transcoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +18,14 @@ pub enum Law {
 }
 
 impl Law {
-    /// Returns the direction for the name of the incoming encoding.
+    /// Returns the direction for an incoming and an outgoing codec; `None` if they are not the two laws.
     #[must_use]
-    pub fn from(encoding: &str) -> Option<Self> {
-        if encoding.eq_ignore_ascii_case("PCMU") {
-            Some(Self::MuToA)
-        } else if encoding.eq_ignore_ascii_case("PCMA") {
-            Some(Self::AToMu)
-        } else {
-            None
+    pub fn between(from: &Codec, to: &Codec) -> Option<Self> {
+        let of = |codec| AudioCodec::of(codec);
+        match (of(from)?, of(to)?) {
+            (AudioCodec::Pcmu, AudioCodec::Pcma) => Some(Self::MuToA),
+            (AudioCodec::Pcma, AudioCodec::Pcmu) => Some(Self::AToMu),
+            _ => None,
         }
     }
 
@@ -37,23 +36,6 @@ impl Law {
             Self::AToMu => &A_TO_MU,
         };
         out.extend(payload.iter().map(|octet| table.get(usize::from(*octet)).copied().unwrap_or(*octet)));
-    }
-}
-
-impl MediaStage for Law {
-    fn process(&mut self, frame: EncodedFrame<'_>, out: &mut Vec<u8>) {
-        self.convert(frame.payload, out);
-    }
-}
-
-/// Makes stages between the two laws, and no others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LawConversions;
-
-impl StageFactory for LawConversions {
-    fn stage(&self, from: &Codec, to: &Codec) -> Option<Box<dyn MediaStage>> {
-        let law = Law::from(&from.name).filter(|_| from.converts(to) && !from.matches(to))?;
-        Some(Box::new(law))
     }
 }
 

@@ -77,10 +77,12 @@ impl Leg {
     pub(crate) fn set_routes(&mut self, routes: Vec<Option<Route>>) {
         let mut routes = routes.into_iter();
         for stream in &mut self.streams {
-            let (before, after) = (stream.route.take(), routes.next().flatten());
+            let (before, mut after) = (stream.route.take(), routes.next().flatten());
             let source = |route: &Route| (route.from, route.stream);
             if before.as_ref().map(source) != after.as_ref().map(source) {
                 stream.rewriter.detach();
+            } else if let (Some(before), Some(after)) = (before, &mut after) {
+                after.continue_transcoding(before);
             }
             stream.route = after;
         }

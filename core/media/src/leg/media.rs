@@ -3,10 +3,10 @@
 use super::Leg;
 use super::source::Source;
 use super::stream::MediaStream;
+use super::transcode::Transcoded;
 use super::transport::send_rtp;
 use crate::command::{Event, LegKey};
 use crate::dtmf::{ReceivedEvent, digit_of};
-use crate::graph::EncodedFrame;
 use crate::graph::route::Route;
 use crate::io::Io;
 use crate::rtcp::statistics::{Reception, Timing};
@@ -174,16 +174,27 @@ impl Leg {
         oldest.is_some_and(|oldest| self.remove_source(oldest))
     }
 
-    /// Sends a packet that was received by a leg of another worker.
-    pub(crate) fn forward_across(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
+    /// Sends a packet that was received by a leg of another worker. Returns whether the leg may have a new deadline.
+    pub(crate) fn forward_across(
+        &mut self,
+        from: LegKey,
+        accepted: &Accepted,
+        packet: &[u8],
+        io: &mut Io,
+        now: Time,
+    ) -> bool {
         let is_sink = |stream: &MediaStream| stream.is_sink_of(from, accepted.stream);
         match self.streams.iter().position(is_sink) {
             Some(index) => self.forward((from, index), accepted, packet, io, now),
-            None => io.counters.dropped.not_negotiated += 1,
+            None => {
+                io.counters.dropped.not_negotiated += 1;
+                false
+            }
         }
     }
 
-    /// Sends a received packet in the stream at `index`, if that stream is a sink of the packet's stream.
+    /// Sends a received packet in the stream at `index`, if that stream is a sink of the packet's stream. Returns
+    /// whether the leg may have a new deadline.
     pub(crate) fn forward(
         &mut self,
         (from, index): (LegKey, usize),
@@ -191,25 +202,34 @@ impl Leg {
         packet: &[u8],
         io: &mut Io,
         now: Time,
-    ) {
+    ) -> bool {
         let is_plain = !accepted.is_muted && !self.muting.received && self.playback.is_none();
         if !is_plain && self.withholds((from, index), accepted, packet, io, now) {
-            return;
+            return accepted.digit.is_some();
         }
         let stream = self.streams.get_mut(index).filter(|stream| stream.is_sink_of(from, accepted.stream));
         let Some(stream) = stream else {
             io.counters.dropped.not_negotiated += 1;
-            return;
+            return false;
         };
         let Some(path) = self.transport.rtp_path(index) else {
             self.transport.count_unsendable(io);
-            return;
+            return false;
         };
         let mut buffer = io.buffer();
-        if let Some(digit) = accepted.digit {
-            stream.play_if_not_forwarded(accepted.header.payload_type, digit);
-        }
-        let written = rewritten(stream, from, accepted, packet, &mut buffer, now);
+        let written = match stream.transcode(accepted, packet, &mut buffer, now) {
+            Transcoded::Stored { has_new_deadline } => {
+                io.recycle(buffer);
+                return has_new_deadline;
+            }
+            Transcoded::Written(header) => header,
+            Transcoded::NotNeeded => {
+                if let Some(digit) = accepted.digit {
+                    stream.play_if_not_forwarded(accepted.header.payload_type, digit);
+                }
+                rewritten(stream, from, accepted, packet, &mut buffer, now)
+            }
+        };
         if let (Some(header), Some(cache)) = (&written, &mut stream.cache) {
             cache.keep(header.sequence, &buffer);
         }
@@ -220,6 +240,7 @@ impl Leg {
                 io.recycle(buffer);
             }
         }
+        accepted.digit.is_some()
     }
 
     /// Queues digits in the first audio stream that negotiated telephone-event.
@@ -298,7 +319,7 @@ fn rewritten(
         rate: accepted.rate,
     };
     let is_video = stream.is_video();
-    let route = stream.route.as_mut()?;
+    let route = stream.route.as_ref()?;
     let Some(payload_type) = route.payload(incoming.payload_type) else {
         // The receiver does not support this payload type, for example comfort noise. Its sequence number is skipped,
         // so that the receiver does not detect a loss.
@@ -319,11 +340,10 @@ fn rewritten(
         header.write(&[], out);
     }
     let payload = packet.get(incoming.length..)?;
-    match route.stage(incoming.payload_type) {
-        Some(stage) => {
+    match route.law(incoming.payload_type) {
+        Some(law) => {
             let (payload, padding) = packet::split_padding(payload, incoming.padding);
-            let Header { sequence, timestamp, .. } = *incoming;
-            stage.process(EncodedFrame { payload, sequence, timestamp, rate: accepted.rate }, out);
+            law.convert(payload, out);
             out.extend_from_slice(padding);
         }
         None => out.extend_from_slice(payload),

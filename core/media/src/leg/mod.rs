@@ -31,6 +31,7 @@ mod rtp;
 mod saved;
 mod source;
 mod stream;
+mod transcode;
 mod transport;
 mod webrtc;
 
@@ -357,6 +358,7 @@ impl Leg {
         if self.transport.is_connected() {
             self.play_digits(io, now);
             self.play_audio(io, now);
+            self.play_transcoded(io, now);
             self.send_due_control(io, rng, now);
         }
     }
@@ -370,6 +372,8 @@ impl Leg {
         let sources = self.sources.iter().filter_map(|(_, source)| source.key_frames.poll_timeout()).min();
         let digits = self.streams.iter().filter_map(|stream| stream.player.poll_timeout()).min();
         let digits = earliest(digits, self.playback_due());
-        earliest(earliest(of_transport, self.dead_at()), earliest(self.report_at, earliest(sources, digits)))
+        let transcoded = self.streams.iter().filter_map(|stream| stream.route.as_ref()?.poll_timeout()).min();
+        let of_media = earliest(sources, earliest(digits, transcoded));
+        earliest(earliest(of_transport, self.dead_at()), earliest(self.report_at, of_media))
     }
 }

@@ -244,6 +244,14 @@ impl Leg {
         self.playback.as_ref().and_then(|playback| playback.due())
     }
 
+    /// The stream in which a playback is sent.
+    pub(super) fn playback_stream(&self) -> Option<usize> {
+        match self.playback.as_ref().map(|playback| &playback.state) {
+            Some(State::Sending(sending)) => Some(sending.stream),
+            Some(State::Waiting) | None => None,
+        }
+    }
+
     /// Sends the frames that are due.
     pub(super) fn play_audio(&mut self, io: &mut Io, now: Time) {
         let Some(mut playback) = self.playback.take() else { return };

@@ -3,11 +3,12 @@
 use super::{Output, Worker};
 use crate::command::{BridgeId, LegKey, WorkerId};
 use crate::crossing::{Address, Crossing, Message};
-use crate::graph::StageFactory;
+use crate::graph::codec::CodecFactory;
 use crate::graph::route::routes;
 use crate::leg::{Across, Leg, LegIndex, Partner};
 use offhook_clock::Time;
 use offhook_sdp::webrtc::Section;
+use std::sync::Arc;
 
 impl Across {
     /// Creates a message to the partner from the leg with this key and index.
@@ -27,11 +28,11 @@ impl Leg {
     }
 
     /// Stores the sections that the partner's peer sends, and sets the routes into this leg's streams.
-    fn set_incoming(&mut self, incoming: Vec<Section>, stages: &dyn StageFactory) {
+    fn set_incoming(&mut self, incoming: Vec<Section>, codecs: &Arc<dyn CodecFactory>) {
         let Some(Partner::Across(across)) = &mut self.partner else { return };
         across.incoming = incoming;
         let (from, incoming) = (across.address.leg, across.incoming.clone());
-        let routes = routes(from, &incoming, &self.outgoing(), stages);
+        let routes = routes(from, &incoming, &self.outgoing(), codecs);
         self.set_routes(routes);
         self.describe_mixed(&incoming);
         self.add_sinks_across();
@@ -81,7 +82,7 @@ impl Worker {
         let Some(Partner::Across(across)) = &leg.partner else { return };
         let across = across.clone();
         let incoming = leg.incoming();
-        leg.set_incoming(across.incoming.clone(), &*self.config.stages);
+        leg.set_incoming(across.incoming.clone(), &self.config.codecs);
         self.send_across(key, &across, Message::Hello { incoming, answer });
     }
 
@@ -131,7 +132,7 @@ impl Worker {
         match message {
             Message::Hello { incoming, answer } => {
                 across.address.at = from.at;
-                leg.set_incoming(incoming, &*self.config.stages);
+                leg.set_incoming(incoming, &self.config.codecs);
                 leg.request_key_frames(&mut self.io, now);
                 if answer {
                     self.describe_across(to.leg, false);
@@ -139,9 +140,9 @@ impl Worker {
                 self.arm(to.leg);
             }
             Message::Rtp { accepted, packet } => {
-                leg.forward_across(from.leg, &accepted, &packet, &mut self.io, now);
+                let has_new_deadline = leg.forward_across(from.leg, &accepted, &packet, &mut self.io, now);
                 self.io.recycle(packet);
-                if accepted.digit.is_some() {
+                if has_new_deadline {
                     self.arm(to.leg);
                 }
             }

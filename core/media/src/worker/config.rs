@@ -2,9 +2,8 @@
 
 use crate::audio::{AudioFactory, NoLoadedAudio};
 use crate::command::WorkerId;
-use crate::graph::StageFactory;
 use crate::graph::codec::CodecFactory;
-use crate::graph::g711::{G711Codecs, LawConversions};
+use crate::graph::g711::G711Codecs;
 use crate::identity::DtlsIdentity;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
@@ -41,9 +40,7 @@ pub struct WorkerConfig {
     pub rtp_timeout: Option<Duration>,
     /// The supported DTLS versions.
     pub dtls_versions: DtlsVersions,
-    /// Makes the stages between streams with different codecs.
-    pub stages: Arc<dyn StageFactory>,
-    /// Makes decoders and encoders.
+    /// Makes decoders and encoders for streams with different codecs.
     pub codecs: Arc<dyn CodecFactory>,
     /// Makes the sources of playbacks and the sinks of recordings.
     pub audio: Arc<dyn AudioFactory>,
@@ -66,7 +63,6 @@ impl WorkerConfig {
             media_timeout: Duration::from_secs(30),
             rtp_timeout: Some(Duration::from_secs(600)),
             dtls_versions: DtlsVersions::default(),
-            stages: Arc::new(LawConversions),
             codecs: Arc::new(G711Codecs),
             audio: Arc::new(NoLoadedAudio),
             latch: LatchRules::default(),

@@ -30,7 +30,7 @@ impl Worker {
         }
         let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
         let Some((at, sink)) = self.legs.index_of(to).and_then(|at| Some((at, self.legs.at(at)?))) else { return };
-        set_routes(sink, routes(from, &incoming, &sink.outgoing(), &*self.config.stages));
+        set_routes(sink, routes(from, &incoming, &sink.outgoing(), &self.config.codecs));
         sink.describe_mixed(&incoming);
         let sinks = sink.own_sinks(from, |stream| Sink::Local { leg: to, at, stream });
         if let Some(source) = self.legs.get_mut(from) {
@@ -69,8 +69,7 @@ impl Worker {
         match sink {
             Sink::Local { leg: to, at, stream } => {
                 let Some(leg) = self.legs.at(at) else { return };
-                leg.forward((key, stream), accepted, packet, &mut self.io, now);
-                if accepted.digit.is_some() {
+                if leg.forward((key, stream), accepted, packet, &mut self.io, now) {
                     self.arm(to);
                 }
             }

@@ -93,7 +93,7 @@ impl Worker {
             SavedPartner::Across { bridge, worker, leg: partner, incoming } => {
                 let address = Address { worker, leg: partner, at: None };
                 if let Some(leg) = self.legs.get_mut(key) {
-                    let routes = routes(partner, &incoming, &leg.outgoing(), &*self.config.stages);
+                    let routes = routes(partner, &incoming, &leg.outgoing(), &self.config.codecs);
                     leg.restore_routes(routes);
                     leg.last_bridge = Some(bridge);
                     leg.partner = Some(Partner::Across(Box::new(Across { bridge, address, incoming })));

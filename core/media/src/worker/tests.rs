@@ -15,12 +15,14 @@ mod rtp_control;
 mod rtp_table;
 mod saved;
 mod table;
+mod transcoding;
 
 use super::{DtlsVersions, Output, SavedWorker, Worker, WorkerConfig};
 use crate::command::{
     Command, Event, LegKey, LegReport, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream,
     TransportFailure, WebRtcEndpoint,
 };
+use crate::graph::codec::tests::LinearCodecs;
 use crate::identity::DtlsIdentity;
 use crate::seal::SealingKey;
 use crate::socket::{Local, PortId};
@@ -127,7 +129,8 @@ impl Scene {
         let relay = identity.fingerprint();
         let rtp_timeout = Some(Duration::from_secs(30));
         let (audio, recorded) = audio::test_audio();
-        let config = WorkerConfig { dtls_versions, rtp_timeout, audio, ..WorkerConfig::new(identity, instant) };
+        let codecs = std::sync::Arc::new(LinearCodecs);
+        let config = WorkerConfig { dtls_versions, rtp_timeout, audio, codecs, ..WorkerConfig::new(identity, instant) };
         let worker = Worker::new(config, [7; 32], now);
         let server = address("192.0.2.1:5000");
         let browser = |address, name| {

@@ -1,4 +1,4 @@
-use super::{Conversion, ConversionCodec, Conversions, Delivery, MediaPlan, StreamPlan, offers_other_codecs};
+use super::{AudioCodec, Conversions, Delivery, MediaPlan, StreamPlan, offers_other_codecs};
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::section::Section;
@@ -15,10 +15,12 @@ fn section(kind: MediaKind, names: &str) -> Section {
         let clock_rate = match (kind, name) {
             (MediaKind::Video, _) => 90_000,
             (MediaKind::Audio, "opus") => 48_000,
+            (MediaKind::Audio, wideband) if wideband.ends_with("/16") => 16_000,
             (MediaKind::Audio, _) => 8000,
         };
         let channels = if name == "opus" { 2 } else { 1 };
-        let codec = Codec { name: name.to_owned(), clock_rate, channels, fmtp: None };
+        let name = name.trim_end_matches("/16").to_owned();
+        let codec = Codec { name, clock_rate, channels, fmtp: None };
         let number = codec.static_payload().unwrap_or(96 + u8::try_from(index).unwrap());
         Payload { number, codec, feedback: Vec::new() }
     };
@@ -53,8 +55,12 @@ fn direction(plan: &StreamPlan<'_>) -> String {
 }
 
 fn table(conversions: Conversions) -> String {
+    table_of(conversions, &LISTS, &VIDEO)
+}
+
+fn table_of(conversions: Conversions, audio: &[&str], video: &[&str]) -> String {
     let mut text = String::new();
-    for (kind, lists) in [(MediaKind::Audio, &LISTS[..]), (MediaKind::Video, &VIDEO[..])] {
+    for (kind, lists) in [(MediaKind::Audio, audio), (MediaKind::Video, video)] {
         for a in lists {
             for b in lists {
                 let (one, two) = ([section(kind, a)], [section(kind, b)]);
@@ -68,6 +74,18 @@ fn table(conversions: Conversions) -> String {
         }
     }
     text
+}
+
+/// Lists of codecs that need transcoding.
+const TRANSCODED: [&str; 8] =
+    ["PCMU", "PCMA PCMU", "opus", "opus G722 PCMU", "G722", "G729", "speex speex/16", "L16/16 G729 CN"];
+
+/// The columns are those of the other table. All codecs can be converted.
+#[test]
+fn plan_with_all_codecs_equals_committed_table() {
+    let all = AudioCodec::ALL.into_iter().fold(Conversions::NONE, Conversions::with);
+    let table = table_of(all, &TRANSCODED, &[]);
+    assert!(table == include_str!("transcoding.txt"), "{table}");
 }
 
 /// The columns: codecs of the legs A and B, from A to B, from B to A, attended transfer, and the codecs of the answer to
@@ -88,18 +106,13 @@ fn plan_without_conversions_converts_nothing() {
 
 #[test]
 fn added_conversion_extends_the_plan() {
-    const OPUS: ConversionCodec = ConversionCodec { name: "opus", clock_rate: 48_000, channels: 2 };
-    const G722: ConversionCodec = ConversionCodec { name: "G722", clock_rate: 8000, channels: 1 };
-    static LIST: [Conversion; 2] = [Conversion { from: OPUS, to: G722 }, Conversion { from: G722, to: OPUS }];
     let (opus, g722) = ([audio("opus")], [audio("G722")]);
     assert!(!Conversions::G711.legs(&opus, &g722).is_delivered());
-    let plan = Conversions::new(&LIST).legs(&opus, &g722);
+    let all = Conversions::G711.with(AudioCodec::Opus).with(AudioCodec::G722);
+    let plan = all.legs(&opus, &g722);
     assert!(plan.is_delivered_both_ways());
     assert_eq!(direction(&plan.streams[0].forward), "convert opus to G722");
-    // A conversion in one direction only does not make two legs exchange media.
-    let one_way = Conversions::new(&LIST[..1]);
-    assert!(one_way.legs(&opus, &g722).is_delivered() && !one_way.legs(&opus, &g722).is_delivered_both_ways());
-    assert_eq!(names(&one_way.answerable(&g722[0].payloads, &opus[0])), "-");
+    assert_eq!(names(&all.answerable(&g722[0].payloads, &opus[0])), "G722");
 }
 
 #[test]

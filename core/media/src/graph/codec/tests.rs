@@ -1,92 +1,121 @@
-//! A stage of a decoder and an encoder, made by a factory as a shell makes it.
+//! Linear codecs for the tests of the graph, made by a factory as a shell makes it.
 
-use super::{CodecFactory, Decoder, Encoder, samples_in};
-use crate::command::LegKey;
-use crate::graph::g711::{G711Codecs, Law, encode_a};
-use crate::graph::route::Route;
-use crate::graph::{EncodedFrame, MediaStage, StageFactory};
+use super::{CodecError, CodecFactory, Decoder, Encoder, SampleFormat, samples_in};
+use crate::graph::g711::G711Codecs;
 use core::time::Duration;
-use offhook_sdp::codec::{Codec, MediaKind, Payload};
-use offhook_sdp::direction::Direction;
-use offhook_sdp::webrtc::Section;
+use offhook_sdp::codec::{Codec, Payload};
+use offhook_sdp::plan::{AudioCodec, Conversions};
 
-/// 10 ms, the shortest payload of the encoders.
-const SAMPLES: usize = 80;
+/// G.711, and L16 at 8 and 16 kHz. L16 repeats the last sample in place of a loss, and restores a lost packet from the first
+/// sample of the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinearCodecs;
 
 #[derive(Debug)]
-struct Codecs;
+struct Linear {
+    rate: u32,
+    frame_size: usize,
+    last: i16,
+}
 
-/// Decodes and encodes. A frame that cannot be decoded is concealed.
-#[derive(Debug)]
-struct Transcoder(Box<dyn Decoder>, Box<dyn Encoder>);
-
-impl MediaStage for Transcoder {
-    fn process(&mut self, frame: EncodedFrame<'_>, out: &mut Vec<u8>) {
-        let mut samples = Vec::new();
-        if self.0.decode(frame.payload, &mut samples).is_err() {
-            self.0.recover(frame.payload, self.1.frame_size(), &mut samples);
-        }
-        self.1.encode(&samples, out).unwrap();
+impl Linear {
+    fn of(codec: &Codec, packet: Duration) -> Option<Self> {
+        let rate = codec.clock_rate;
+        codec.is("L16").then_some(Self { rate, frame_size: samples_in(packet, rate), last: 0 })
     }
 }
 
-impl StageFactory for Codecs {
-    fn stage(&self, from: &Codec, to: &Codec) -> Option<Box<dyn MediaStage>> {
-        let packet = Duration::from_millis(10);
-        let (decoder, encoder) = (G711Codecs.decoder(from, 8000)?, G711Codecs.encoder(to, 8000, packet)?);
-        assert_eq!(decoder.format(), encoder.format(), "nothing resamples");
-        Some(Box::new(Transcoder(decoder, encoder)))
+impl Decoder for Linear {
+    fn format(&self) -> SampleFormat {
+        SampleFormat::mono(self.rate)
+    }
+
+    fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), CodecError> {
+        let samples: Vec<i16> =
+            payload.chunks_exact(2).map(|octets| i16::from_be_bytes([octets[0], octets[1]])).collect();
+        self.last = *samples.last().ok_or(CodecError::Malformed)?;
+        out.extend(samples);
+        Ok(())
+    }
+
+    fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) {
+        out.resize(out.len() + samples, self.last);
+    }
+
+    fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
+        let first = next.first_chunk().map_or(0, |octets| i16::from_be_bytes(*octets));
+        out.resize(out.len() + samples, first);
     }
 }
 
-fn section(number: u8, name: &str) -> Section {
-    let codec = Codec { name: name.to_owned(), clock_rate: 8000, channels: 1, fmtp: None };
-    Section {
-        kind: MediaKind::Audio,
-        mid: String::new(),
-        direction: Direction::SendRecv,
-        rejected: false,
-        payloads: vec![Payload { number, codec, feedback: Vec::new() }],
-        extensions: Vec::new(),
-        ssrcs: Vec::new(),
+impl Encoder for Linear {
+    fn format(&self) -> SampleFormat {
+        SampleFormat::mono(self.rate)
+    }
+
+    fn frame_size(&self) -> usize {
+        self.frame_size
+    }
+
+    fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), CodecError> {
+        assert_eq!(samples.len(), self.frame_size);
+        out.extend(samples.iter().flat_map(|sample| sample.to_be_bytes()));
+        Ok(())
     }
 }
 
-#[test]
-fn stage_of_codecs_equals_law_conversion() {
-    let (mu, a) = (section(0, "PCMU"), section(8, "PCMA"));
-    for (from, to, law) in [(&mu, &a, Law::MuToA), (&a, &mu, Law::AToMu)] {
-        let mut route = Route::between((LegKey(1), 0), from, to, &Codecs).unwrap();
-        let number = from.payloads[0].number;
-        let octets: Vec<u8> = (0..=u8::MAX).cycle().take(4 * SAMPLES).collect();
-        for (sequence, payload) in (0..).zip(octets.chunks(SAMPLES)) {
-            let (mut converted, mut expected) = (Vec::new(), Vec::new());
-            let timestamp = 80 * u32::from(sequence);
-            let frame = EncodedFrame { payload, sequence, timestamp, rate: 8000 };
-            route.stage(number).unwrap().process(frame, &mut converted);
-            law.convert(payload, &mut expected);
-            assert_eq!(converted, expected);
-        }
+impl CodecFactory for LinearCodecs {
+    fn decoder(&self, codec: &Codec, rate: u32) -> Option<Box<dyn Decoder>> {
+        let linear = Linear::of(codec, Duration::ZERO).map(|linear| Box::new(linear) as _);
+        linear.or_else(|| G711Codecs.decoder(codec, rate))
+    }
+
+    fn encoder(&self, codec: &Codec, rate: u32, packet: Duration) -> Option<Box<dyn Encoder>> {
+        let linear = Linear::of(codec, packet).map(|linear| Box::new(linear) as _);
+        linear.or_else(|| G711Codecs.encoder(codec, rate, packet))
+    }
+
+    fn conversions(&self) -> Conversions {
+        Conversions::G711.with(AudioCodec::L16Narrowband).with(AudioCodec::L16Wideband)
     }
 }
 
-#[test]
-fn malformed_frame_is_concealed() {
-    let mut route = Route::between((LegKey(1), 0), &section(0, "PCMU"), &section(8, "PCMA"), &Codecs).unwrap();
-    let mut converted = Vec::new();
-    let frame = EncodedFrame { payload: &[], sequence: 1, timestamp: 0, rate: 8000 };
-    route.stage(0).unwrap().process(frame, &mut converted);
-    assert_eq!(converted, [encode_a(0); SAMPLES]);
+pub(crate) fn payload(number: u8, name: &str, clock_rate: u32) -> Payload {
+    let codec = Codec { name: name.to_owned(), clock_rate, channels: 1, fmtp: None };
+    Payload { number, codec, feedback: Vec::new() }
 }
 
-#[test]
-fn codec_without_factory_has_no_stage() {
-    let mut route = Route::between((LegKey(1), 0), &section(0, "PCMU"), &section(9, "G722"), &Codecs).unwrap();
-    assert!(route.payload(0).is_none() && route.stage(0).is_none());
+/// The payload of L16 with these samples.
+pub(crate) fn linear(samples: &[i16]) -> Vec<u8> {
+    samples.iter().flat_map(|sample| sample.to_be_bytes()).collect()
+}
+
+/// The samples of a payload of L16.
+pub(crate) fn samples(payload: &[u8]) -> Vec<i16> {
+    payload.chunks_exact(2).map(|octets| i16::from_be_bytes([octets[0], octets[1]])).collect()
 }
 
 #[test]
 fn samples_of_duration_depend_on_rate() {
     let samples = [8000, 16_000, 44_100].map(|rate| samples_in(Duration::from_millis(20), rate));
     assert_eq!(samples, [160, 320, 882]);
+}
+
+#[test]
+fn g711_is_encoded_as_decoded() {
+    let packet = Duration::from_millis(20);
+    for (number, name) in [(0, "PCMU"), (8, "PCMA")] {
+        let codec = payload(number, name, 8000).codec;
+        let (mut decoder, mut encoder) =
+            (G711Codecs.decoder(&codec, 8000).unwrap(), G711Codecs.encoder(&codec, 8000, packet).unwrap());
+        // 0x7f is the negative zero of the µ-law.
+        let octets: Vec<u8> = (0..=u8::MAX).filter(|octet| *octet != 0x7f).take(160).collect();
+        let (mut decoded, mut encoded) = (Vec::new(), Vec::new());
+        decoder.decode(&octets, &mut decoded).unwrap();
+        encoder.encode(&decoded, &mut encoded).unwrap();
+        assert_eq!(encoded, octets);
+        assert_eq!(decoder.decode(&[], &mut decoded), Err(CodecError::Malformed));
+        assert_eq!(encoder.encode(&decoded[1..], &mut encoded), Err(CodecError::FrameSize));
+    }
+    assert!(G711Codecs.decoder(&payload(9, "G722", 8000).codec, 8000).is_none());
 }

@@ -5,6 +5,7 @@ use crate::graph::codec::{CodecError, CodecFactory, Decoder, Encoder, SampleForm
 use crate::graph::concealment::Concealment;
 use core::time::Duration;
 use offhook_sdp::codec::Codec;
+use offhook_sdp::plan::Conversions;
 
 const RATE: u32 = 8000;
 /// The longest payload, 240 ms.
@@ -52,6 +53,10 @@ impl CodecFactory for G711Codecs {
             return None;
         };
         Some(Box::new(G711Encoder { encode, frame_size: samples_in(packet, RATE).clamp(80, LONGEST) }))
+    }
+
+    fn conversions(&self) -> Conversions {
+        Conversions::G711
     }
 }
 
