@@ -38,8 +38,10 @@ use machine_config::{FixedParts, machine_config, own_names};
 use offhook_b2bua::config::{AcceptedLogins, Config, Sip};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::WorkerId;
+use offhook_media::graph::codec::CodecFactory;
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::worker::{Worker, WorkerConfig};
+use offhook_sdp::plan::Conversions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -99,7 +101,8 @@ impl RunningRelay {
         let sip = sip_side(settings, demo, &discovered, sockets.len(), (&supervisor, &security_log), own)?;
 
         let identity = tls::dtls_identity()?;
-        let fixed = fixed_parts(settings, demo, &identity, &sockets);
+        let codecs = Arc::new(codecs(settings));
+        let fixed = fixed_parts(settings, demo, &identity, &sockets, codecs.conversions());
         let mut config = machine_config(settings, fixed.clone());
         let SipParts { listening: sip, reload: sip_tls, counters: sip_counters, side } = match sip {
             Some(started) => started.configure(&mut config, descriptors),
@@ -108,7 +111,8 @@ impl RunningRelay {
         config.own = own_names(settings, &discovered, &[&plain, &tls], &sip);
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
-        let MediaStarted { threads, audio, recordings } = start_media(settings, sockets, &identity, clock, &to_plane)?;
+        let MediaStarted { threads, audio, recordings } =
+            start_media(settings, sockets, (&identity, &codecs), clock, &to_plane)?;
         let media_totals = threads.iter().map(MediaThread::totals).collect();
         let media_queues = threads.iter().map(MediaThread::queue_length).collect();
         let (accounts, gauges) = (Accounts::new(settings.accounts.clone()), Arc::new(Gauges::default()));
@@ -461,7 +465,7 @@ struct MediaStarted {
 fn start_media(
     settings: &Settings,
     sockets: Vec<WorkerSockets>,
-    identity: &DtlsIdentity,
+    (identity, codecs): (&DtlsIdentity, &Arc<Codecs>),
     clock: Clock,
     to_plane: &ToPlane,
 ) -> io::Result<MediaStarted> {
@@ -469,7 +473,6 @@ fn start_media(
     let audio = Arc::new(audio);
     let mut threads = Vec::with_capacity(sockets.len());
     let queues = media_plane::worker_queues(sockets.len())?;
-    let codecs = Arc::new(codecs(settings));
     for ((number, sockets), queues) in sockets.into_iter().enumerate().zip(queues) {
         let now = clock.now();
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
@@ -478,7 +481,7 @@ fn start_media(
         config.media_timeout = settings.media_timeout;
         config.rtp_timeout = Some(settings.sip.rtp_timeout).filter(|timeout| !timeout.is_zero());
         config.latch = settings.sip.rtp_latch;
-        config.codecs = Arc::<Codecs>::clone(&codecs);
+        config.codecs = Arc::<Codecs>::clone(codecs);
         config.audio = Arc::<ShellAudio>::clone(&audio);
         let report = to_plane.media_events();
         let worker = Worker::new(config, seed()?, now);
@@ -493,11 +496,17 @@ fn start_media(
     Ok(MediaStarted { threads, audio, recordings })
 }
 
-fn fixed_parts(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> FixedParts {
+fn fixed_parts(
+    settings: &Settings,
+    demo: Demo,
+    identity: &DtlsIdentity,
+    sockets: &[WorkerSockets],
+    conversions: Conversions,
+) -> FixedParts {
     let workers =
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
     let admission = if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone };
-    FixedParts { admission, fingerprint: identity.fingerprint(), workers: workers.collect() }
+    FixedParts { admission, fingerprint: identity.fingerprint(), workers: workers.collect(), conversions }
 }
 
 /// Warns if pages of every site can connect without a login.

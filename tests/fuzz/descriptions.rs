@@ -2,10 +2,11 @@
 
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{
-    answer_browser, answer_sip, browser_offer, default_offer, renegotiate, reoffer, sip_offer,
+    answer_browser, answer_sip, browser_offer, default_offer, for_browser, renegotiate, reoffer, sip_offer,
+    with_converted,
 };
 use offhook_sdp::offer_answer::{relay_offer, settle};
-use offhook_sdp::plan::Conversions;
+use offhook_sdp::plan::{AudioCodec, Conversions};
 use offhook_sdp::section::Section;
 use offhook_sdp::{sip, webrtc};
 use std::net::{IpAddr, Ipv4Addr};
@@ -50,16 +51,17 @@ fn fuzz_sip(description: &sip::SipDescription, browser: &[Section]) {
         written.is_ok_and(|read| read.sections.len() == description.sections.len()),
         "serialized text parses again"
     );
-    let relayed = browser_offer(&offer, &[]);
-    let _ = answer_sip(&offer, &relayed, browser, Conversions::G711);
-    let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer, Conversions::G711);
-    let relayed = sip_offer(browser, &[]);
-    let _ = answer_browser(browser, &relayed, &offer);
+    let all = AudioCodec::ALL.into_iter().fold(Conversions::NONE, Conversions::with);
+    let relayed = browser_offer(&for_browser(&offer, &[], all), &[]);
+    let _ = answer_sip(&offer, &relayed, browser, all);
+    let _ = answer_sip(&offer, &with_converted(sip_offer(&offer, &[]), &[], all), &offer, all);
+    let relayed = with_converted(sip_offer(browser, &[]), &[], all);
+    let _ = answer_browser(browser, &relayed, &offer, all);
     let mut session = sip::LocalDescriptions::new(1, IpAddr::V4(Ipv4Addr::LOCALHOST));
     for other in [browser, &offer, &default_offer(true, &[])] {
-        let Ok(done) = renegotiate(other, &offer, Direction::SendRecv, Conversions::G711) else { continue };
+        let Ok(done) = renegotiate(other, &offer, Direction::SendRecv, all) else { continue };
         let mut next = reoffer(&done.answer, other, Direction::SendOnly);
-        Conversions::G711.limit(&mut next, other);
+        all.limit(&mut next, other);
         let local = |sections: Vec<Section>| {
             let pairs = sections.into_iter().zip(&description.sections);
             pairs.map(|(section, offered)| sip::SipSection { section, ..offered.clone() }).collect::<Vec<_>>()

@@ -10,6 +10,7 @@ use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
 use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, LegKey, TransportFailure};
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions,
@@ -128,6 +129,7 @@ fn config() -> Config {
         token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
+        conversions: Conversions::G711,
         fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec![SocketAddr::new(address, 4000)]],
         sip: Some(Box::new(sip)),

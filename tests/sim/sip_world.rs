@@ -17,6 +17,7 @@ use offhook_media::command::{Command, LegKey, RemoteTransport, WorkerId};
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::socket::{Local, PortId};
 use offhook_media::worker::{Output as WorkerOutput, Worker, WorkerConfig};
+use offhook_sdp::plan::Conversions;
 use offhook_signaling::client::session::Input as SocketInput;
 use offhook_sip::transport::{self, FlowId, Source, Target, Transport};
 use offhook_sip::user_agent::io as sip;
@@ -157,6 +158,7 @@ fn config(seed: u64, identity: &DtlsIdentity) -> Config {
         token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
+        conversions: Conversions::G711,
         fingerprint: identity.fingerprint(),
         workers: WORKERS.iter().map(|(port, _)| vec![SocketAddr::new(address, *port)]).collect(),
         sip: Some(Box::new(sip)),

@@ -9,6 +9,7 @@ use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Command, LegKey};
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::client::call;
 use offhook_signaling::client::session::Input as SocketInput;
@@ -76,6 +77,7 @@ impl World {
             token_notice: None,
             own: OwnNames::default(),
             codecs: Vec::new(),
+            conversions: Conversions::G711,
             fingerprint: Fingerprint::sha256([9; 32]),
             workers: vec![vec!["192.0.2.1:4000".parse().expect("an address")]],
             sip: None,

@@ -11,6 +11,7 @@ pub use pattern::Pattern;
 pub use sip::{Destinations, ListedServer, MediaProfile, PortRules, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
 
 use core::time::Duration;
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_sip::transport::Transport;
 use serde::{Deserialize, Serialize};
@@ -152,6 +153,8 @@ pub struct Config {
     /// The encoding names of the permitted codecs, in order of preference. If empty, the caller's offer determines the
     /// codecs.
     pub codecs: Vec<String>,
+    /// The conversions between codecs that the media workers perform.
+    pub conversions: Conversions,
     /// The SHA-256 fingerprint of the relay's DTLS certificate.
     pub fingerprint: Fingerprint,
     /// The addresses of each media worker as browsers reach them, best first. There is at least one worker.
@@ -192,6 +195,7 @@ impl Config {
             guards,
             token_notice: _,
             codecs,
+            conversions: _,
             fingerprint: _,
             workers: _,
             own: _,

@@ -176,6 +176,16 @@ impl Conversions {
         }
     }
 
+    /// Returns the best codec of `other` for exchanging media with an endpoint that sends the first of `sent` for which
+    /// there is one.
+    pub(crate) fn best_exchange<'a>(self, sent: &[Payload], other: &'a [Payload]) -> Option<&'a Payload> {
+        sent.iter().find_map(|sent| {
+            let ranked = other.iter().filter_map(|to| Some((self.rank(&sent.codec, &to.codec)?, to)));
+            let best = ranked.reduce(|best, other| if other.0 < best.0 { other } else { best });
+            best.map(|(_, payload)| payload)
+        })
+    }
+
     /// Returns whether packets can be converted in both directions.
     fn exchanges(self, a: &Codec, b: &Codec) -> bool {
         self.contains(a, b) && self.contains(b, a)

@@ -4,6 +4,7 @@ use crate::config::{KeySource, Settings};
 use crate::hooks;
 use crate::sip_transport::Listening;
 use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames};
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
@@ -16,11 +17,13 @@ pub(super) struct FixedParts {
     pub(super) fingerprint: Fingerprint,
     /// The addresses of the media workers, as browsers reach them.
     pub(super) workers: Vec<Vec<SocketAddr>>,
+    /// The conversions between the available codecs.
+    pub(super) conversions: Conversions,
 }
 
 /// The configuration of the relay machine, without SIP. `fixed` contains the parts that do not follow from the settings.
 pub(super) fn machine_config(settings: &Settings, fixed: FixedParts) -> Config {
-    let FixedParts { admission, fingerprint, workers } = fixed;
+    let FixedParts { admission, fingerprint, workers, conversions } = fixed;
     let (authorization, routing) = hooks::machine(&settings.hooks);
     Config {
         node: 0,
@@ -47,6 +50,7 @@ pub(super) fn machine_config(settings: &Settings, fixed: FixedParts) -> Config {
         token_notice: (settings.tokens.keys != KeySource::None).then_some(settings.tokens.expiry_notice),
         own: OwnNames::default(),
         codecs: settings.codecs.clone(),
+        conversions,
         fingerprint,
         workers,
         sip: None,

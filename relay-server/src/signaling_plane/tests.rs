@@ -7,6 +7,7 @@ use offhook_b2bua::config::{
 };
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
+use offhook_sdp::plan::Conversions;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -40,6 +41,7 @@ fn config(admission: AcceptedLogins) -> Config {
         token_notice: None,
         own: OwnNames::default(),
         codecs: Vec::new(),
+        conversions: Conversions::G711,
         fingerprint: crate::tls::dtls_identity().unwrap().fingerprint(),
         workers: vec![vec!["127.0.0.1:1".parse().unwrap()]],
         sip: None,

@@ -5,7 +5,7 @@ use super::CallEvent;
 use super::context::Context;
 use super::forking::Forking;
 use super::handed_over::HandedOver;
-use super::negotiation::{CONVERSIONS, LegMaker};
+use super::negotiation::LegMaker;
 use super::participant::{Alerting, Caller, EarlyMedia, Participant};
 use super::peer::{Peer, sdp_body};
 use super::reinvite::{IncomingOffer, NOT_ACCEPTABLE_HERE};
@@ -76,7 +76,7 @@ impl Ringing {
         let caller = &mut self.caller;
         let Some(fork) = self.forking.get_mut(leg) else { return false };
         let answer = LegMaker::parse_answer(fork, sdp);
-        let settled = answer.and_then(|answer| Ok((LegMaker::settle(caller, fork, &answer)?, answer)));
+        let settled = answer.and_then(|answer| Ok((cx.maker.settle(caller, fork, &answer)?, answer)));
         let Ok((settled, answer)) = settled else { return false };
         cx.media([LegMaker::connect(fork, answer, &settled.callee, Silence::Tolerated)]);
         let before = caller.early().cloned();
@@ -142,7 +142,7 @@ pub(super) fn change_fork(
     let (text, streams, connect) = cx.maker.answer_change(&mut fork.participant, &other, description)?;
     // The codec of a browser cannot change before the call is answered, so that an offer without it is rejected with
     // 488 (RFC 3261 §14.2).
-    if is_browser && !CONVERSIONS.legs(&other, &streams).is_delivered_where_requested() {
+    if is_browser && !cx.maker.conversions().legs(&other, &streams).is_delivered_where_requested() {
         fork.participant = before;
         return Err(NOT_ACCEPTABLE_HERE);
     }
@@ -176,7 +176,7 @@ impl HandedOver {
         let answer = LegMaker::parse_answer(fork, sdp);
         let settled = answer.and_then(|answer| Ok((LegMaker::settle_transfer(transferee, fork, &answer)?, answer)));
         let Ok((streams, answer)) = settled else { return };
-        if !CONVERSIONS.legs(&streams, &transferee.streams).is_delivered() {
+        if !cx.maker.conversions().legs(&streams, &transferee.streams).is_delivered() {
             return;
         }
         let bridge = Command::Bridge { a: transferee.participant.leg, b: fork.participant.leg };
@@ -208,8 +208,8 @@ impl LegMaker {
         if offer.has_no_media() {
             return Err(NOT_ACCEPTABLE_HERE);
         }
-        let agreed =
-            renegotiate(other, &offer.media(), Direction::SendRecv, CONVERSIONS).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let agreed = renegotiate(other, &offer.media(), Direction::SendRecv, self.conversions())
+            .map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::Tolerated);
         Ok((text, agreed.peer, connect))
     }

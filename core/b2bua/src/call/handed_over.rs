@@ -44,7 +44,7 @@ impl HandedOver {
     /// Handles the answer of the target.
     pub(super) fn target_answers(mut self: Box<Self>, leg: LegKey, sdp: &str, cx: &mut Context) -> State {
         let Some(fork) = self.forking.get(leg) else { return State::HandedOver(self) };
-        let checked = match check_target(&self.transferee, fork, sdp) {
+        let checked = match check_target(&self.transferee, fork, sdp, cx.maker.conversions()) {
             Ok(checked) => checked,
             Err(reason) => return self.hang_up(leg, reason, cx),
         };

@@ -113,7 +113,7 @@ impl Ringing {
             return State::Ringing(self);
         }
         let settled = LegMaker::parse_answer(fork, sdp);
-        let settled = settled.and_then(|answer| LegMaker::settle(&self.caller, fork, &answer));
+        let settled = settled.and_then(|answer| cx.maker.settle(&self.caller, fork, &answer));
         if let Err(reason) = settled {
             return self.hang_up(leg, reason, cx);
         }

@@ -41,7 +41,7 @@ pub use direct::DirectMediaStep;
 pub use dtmf::{DtmfMethod, digits_of, requests_key_frame};
 pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, SipEvent};
-pub use negotiation::{CONVERSIONS, LegMaker, RelaySide, ice_credentials};
+pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use participant::{
     Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Participant,
     PerLeg, SessionId, Side, SipResources,

@@ -11,7 +11,8 @@ use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{
-    accepted, answer_browser, answer_sip, browser_offer, default_offer, in_offered_order, reoffer, sip_offer,
+    accepted, answer_browser, answer_sip, browser_offer, default_offer, for_browser, in_offered_order, reoffer,
+    sip_offer, with_converted,
 };
 use offhook_sdp::offer_answer::{NegotiationError, Settled, relay_offer, settle};
 use offhook_sdp::plan::Conversions;
@@ -23,9 +24,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-
-/// The conversions between codecs that media workers perform.
-pub const CONVERSIONS: Conversions = Conversions::G711;
 
 /// Creates the relay's side of each leg: ICE credentials, SSRCs, offers and answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +59,11 @@ impl LegMaker {
         Self { side, random: ChaCha20Rng::from_seed(seed) }
     }
 
+    /// The conversions between codecs that the media worker performs.
+    pub(super) const fn conversions(&self) -> Conversions {
+        self.side.conversions
+    }
+
     fn secrets(&mut self) -> LegSecrets {
         let ice = ice_credentials(&mut self.random);
         LegSecrets { ice, first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1 }
@@ -69,14 +72,22 @@ impl LegMaker {
     /// Returns the sections of an offer to `to` on behalf of `from`. `media` are the sections that `from` has offered
     /// or negotiated, or `None` if the caller made no offer.
     fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
-        let codecs = &self.side.codecs;
+        let (codecs, conversions) = (&self.side.codecs, self.side.conversions);
         match (from, media, to) {
             (_, None, Side::Browser(_)) => default_offer(false, codecs),
-            (_, None, Side::Sip(_)) => sip_offer(&default_offer(false, codecs), codecs),
+            (_, None, Side::Sip(_)) => self.offered_to_sip(&default_offer(false, codecs)),
             (Side::Browser(_), Some(media), Side::Browser(_)) => relay_offer(media, codecs),
-            (Side::Sip(_), Some(media), Side::Browser(_)) => browser_offer(media, codecs),
-            (_, Some(media), Side::Sip(_)) => sip_offer(media, codecs),
+            (Side::Sip(_), Some(media), Side::Browser(_)) => {
+                browser_offer(&for_browser(media, codecs, conversions), codecs)
+            }
+            (_, Some(media), Side::Sip(_)) => self.offered_to_sip(media),
         }
+    }
+
+    /// Returns the sections of an offer to a SIP endpoint: the codecs of the other leg, then those to which the relay
+    /// converts.
+    fn offered_to_sip(&self, media: &[Section]) -> Vec<Section> {
+        with_converted(sip_offer(media, &self.side.codecs), &self.side.codecs, self.side.conversions)
     }
 
     /// Alerts `participant` on behalf of `from`. If no media can be offered, returns the participant as the error.
@@ -114,7 +125,7 @@ impl LegMaker {
     /// Returns the relay's offer to a SIP caller whose INVITE contained none. `streams` are those of the callee that
     /// answered, as the caller may use them.
     pub(super) fn delayed_offer(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
-        let offered = sip_offer(streams, &self.side.codecs);
+        let offered = self.offered_to_sip(streams);
         caller.make_offer(offered, Purpose::First, &mut self.random)
     }
 
@@ -122,7 +133,7 @@ impl LegMaker {
     pub(super) fn next_offer_to(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
         let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
         let mut offered = reoffer(&peer.current(), other, direction);
-        CONVERSIONS.limit(&mut offered, other);
+        self.side.conversions.limit(&mut offered, other);
         peer.make_offer(offered, purpose, &mut self.random)
     }
 
@@ -137,17 +148,17 @@ impl LegMaker {
     /// Determines the relay's answer to the caller and the streams of both legs, from the caller's offer and a fork's
     /// answer. If the caller made no offer, or received its answer with early media, only the streams of the fork are
     /// determined.
-    pub(super) fn settle(caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
+    pub(super) fn settle(&self, caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.participant.side, parsed) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_callee(fork, parsed),
             (Some(offer), None, Side::Browser(_), ForkAnswer::Browser(parsed)) => {
                 settle(offer, parsed.sections(), &fork.offered)
             }
             (Some(offer), None, Side::Browser(_), ForkAnswer::Sip(parsed)) => {
-                answer_browser(offer, &fork.offered, parsed.media())
+                answer_browser(offer, &fork.offered, parsed.media(), self.side.conversions)
             }
             (Some(offer), None, Side::Sip(_), parsed) => {
-                answer_sip(offer, &fork.offered, &parsed.sent(&fork.offered), CONVERSIONS)
+                answer_sip(offer, &fork.offered, &parsed.sent(&fork.offered), self.side.conversions)
             }
         };
         settled.map_err(end_reason)

@@ -5,7 +5,6 @@ use super::context::Context;
 use super::established::Handover;
 use super::forking::end_forks;
 use super::io::Fallback;
-use super::negotiation::CONVERSIONS;
 use super::participant::{LegId, Participant};
 use super::peer::{RemoteOffer, sdp_body};
 use super::{CallEvent, Established, Leg, Output, State};
@@ -130,7 +129,7 @@ impl Established {
         let (streams, connect, text) = match offer {
             None => (Vec::new(), Vec::new(), cx.maker.delayed_offer(peer, &of_other)),
             Some(offer) => {
-                let agreed = renegotiate(&of_other, &offer.media(), wanted, CONVERSIONS);
+                let agreed = renegotiate(&of_other, &offer.media(), wanted, cx.maker.conversions());
                 let agreed = agreed.map_err(|_| EndReason::NoCommonCodecs)?;
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
                 (agreed.peer, connect, text)

@@ -2,7 +2,6 @@
 //! other side is not involved.
 
 use super::context::Context;
-use super::negotiation::CONVERSIONS;
 use super::participant::{Leg, LegId};
 use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
 use super::{Established, State};
@@ -77,12 +76,13 @@ pub(super) fn answer_reinvite(
     if checked.has_no_media() {
         return Err(NOT_ACCEPTABLE_HERE);
     }
-    let agreed = renegotiate(other.streams, &checked.media(), wanted, CONVERSIONS).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+    let agreed = renegotiate(other.streams, &checked.media(), wanted, cx.maker.conversions())
+        .map_err(|_| NOT_ACCEPTABLE_HERE)?;
     if agreed.answer.iter().all(|section| section.rejected) {
         return Err(NOT_ACCEPTABLE_HERE);
     }
     // A browser keeps its codec. A peer that could not receive it keeps the negotiated media (RFC 3261 §14.2).
-    if other.is_browser && !CONVERSIONS.legs(other.streams, &agreed.peer).is_delivered_where_requested() {
+    if other.is_browser && !cx.maker.conversions().legs(other.streams, &agreed.peer).is_delivered_where_requested() {
         return Err(NOT_ACCEPTABLE_HERE);
     }
     let (connect, text) = peer.answer(offer.leg, checked, &agreed.answer, &agreed.peer, Silence::EndsLeg);
@@ -111,7 +111,7 @@ impl Established {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
         let is_hold_due = leg.hold.is_notified() != self.is_hold_commanded(side.other());
         let Some(peer) = leg.participant.peer() else { return };
-        let passes = CONVERSIONS.legs(&leg.streams, &other.streams).is_delivered_both_ways();
+        let passes = cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_both_ways();
         if is_hold_due || (!passes && offers_other_codecs(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change, cx);
         }
@@ -124,7 +124,7 @@ impl Established {
             return self.offer_to(side, Purpose::Change, cx);
         }
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
-        if !CONVERSIONS.legs(&leg.streams, &other.streams).is_delivered_where_requested() {
+        if !cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_where_requested() {
             self.adapt(side, cx);
         }
     }

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::forking::{Forking, end_forks};
 use super::looped::LoopedInvite;
-use super::negotiation::{CONVERSIONS, ForkAnswer, LegMaker, end_reason_of};
+use super::negotiation::{ForkAnswer, LegMaker, end_reason_of};
 use super::participant::{Alerting, Caller, End, Leg, LegId, Participant, PerLeg, Side};
 use super::peer::{Peer, Purpose, sdp_body};
 use super::{CallEvent, Established, State, ending};
@@ -148,7 +148,7 @@ impl Ringing {
     pub(super) fn answer(self: Box<Self>, leg: LegKey, sdp: &str, cx: &mut Context) -> State {
         let Some(fork) = self.forking.get(leg) else { return State::Ringing(self) };
         let answer = LegMaker::parse_answer(fork, sdp);
-        match answer.and_then(|answer| Ok((LegMaker::settle(&self.caller, fork, &answer)?, answer))) {
+        match answer.and_then(|answer| Ok((cx.maker.settle(&self.caller, fork, &answer)?, answer))) {
             Ok((settled, answer)) => self.establish(leg, answer, settled, cx),
             Err(reason) => self.hang_up(leg, reason, cx),
         }
@@ -200,7 +200,7 @@ impl Ringing {
         // A SIP endpoint may begin the call on hold.
         established.report_hold_by_description(LegId::A, false, cx);
         established.report_hold_by_description(LegId::B, false, cx);
-        if was_early && !CONVERSIONS.legs(&legs.a.streams, &legs.b.streams).is_delivered_where_requested() {
+        if was_early && !cx.maker.conversions().legs(&legs.a.streams, &legs.b.streams).is_delivered_where_requested() {
             // The caller's answer matches an earlier description of the callee. With the latest description, the callee
             // cannot receive the caller's audio, so it receives a new offer.
             established.offer_to(LegId::B, Purpose::Change, cx);

@@ -14,6 +14,7 @@ use offhook_clock::Time;
 use offhook_media::command::{
     Command, LegKey, LocalTransport, RemoteTransport, RemoteWebRtc, TransportFailure, WebRtcEndpoint, WorkerId,
 };
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
 use offhook_signaling::message::Json;
 use offhook_signaling::reason::EndReason;
@@ -46,6 +47,7 @@ fn place(direct: bool) -> PresentedCall {
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
         codecs: vec![],
+        conversions: Conversions::G711,
     };
     let setup = Setup {
         worker: WorkerId(0),

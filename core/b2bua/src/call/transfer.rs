@@ -6,11 +6,12 @@ use super::context::Context;
 use super::early::RINGING;
 use super::forking::{Forking, end_forks};
 use super::handed_over::HandedOver;
-use super::negotiation::{CONVERSIONS, ForkAnswer, LegMaker};
+use super::negotiation::{ForkAnswer, LegMaker};
 use super::participant::{End, Fork, Leg, LegId, Participant};
 use super::{CallEvent, Established, State, TransferProgress, established::Handover};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::section::Section;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
@@ -42,12 +43,17 @@ impl TargetAnswer {
 }
 
 /// Checks whether a target's answer matches the media of the transferee.
-pub(super) fn check_target(transferee: &Leg, fork: &Fork, sdp: &str) -> Result<TargetAnswer, EndReason> {
+pub(super) fn check_target(
+    transferee: &Leg,
+    fork: &Fork,
+    sdp: &str,
+    conversions: Conversions,
+) -> Result<TargetAnswer, EndReason> {
     let answer = LegMaker::parse_answer(fork, sdp)?;
     let streams = LegMaker::settle_transfer(transferee, fork, &answer)?;
     // The media of a browser cannot be renegotiated, so the target must be able to receive the audio that it sends.
     let is_browser = transferee.participant.browser().is_some();
-    if is_browser && !CONVERSIONS.legs(&transferee.streams, &streams).is_delivered() {
+    if is_browser && !conversions.legs(&transferee.streams, &streams).is_delivered() {
         return Err(EndReason::NoCommonCodecs);
     }
     Ok(TargetAnswer { answer, streams })
@@ -104,7 +110,7 @@ impl Established {
     pub(super) fn target_answers(&mut self, leg: LegKey, sdp: &str, cx: &mut Context) {
         let Some(Transfer { by, forking }) = self.transfer() else { return cx.ignore() };
         let Some(fork) = forking.get(leg) else { return };
-        match check_target(self.legs.get(by.other()), fork, sdp) {
+        match check_target(self.legs.get(by.other()), fork, sdp, cx.maker.conversions()) {
             Ok(answer) => self.complete_transfer(leg, answer, cx),
             Err(reason) => self.target_refuses(leg, reason, cx),
         }

@@ -284,7 +284,9 @@ impl Relay {
 
     fn leg_maker(&mut self, worker: u16) -> LegMaker {
         let candidates = self.config.workers.get(usize::from(worker)).cloned().unwrap_or_default();
-        let side = RelaySide { fingerprint: self.config.fingerprint, candidates, codecs: self.config.codecs.clone() };
+        let crate::config::Config { fingerprint, codecs, conversions, .. } = &self.config;
+        let side =
+            RelaySide { fingerprint: *fingerprint, candidates, codecs: codecs.clone(), conversions: *conversions };
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
         LegMaker::new(side, seed)

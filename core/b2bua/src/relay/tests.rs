@@ -22,6 +22,7 @@ mod sip_hairpin;
 mod sip_in_dialog;
 pub(super) mod sip_phones;
 mod sip_simulation;
+mod sip_transcoding;
 mod sip_transfers;
 mod sip_webrtc;
 mod sip_wire;
@@ -42,6 +43,7 @@ use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, LegKey, LegReport, ReportStage, StreamStatistics, WorkerId};
 use offhook_media::seal::SealingKey;
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions,
@@ -89,6 +91,7 @@ pub(super) fn config() -> Config {
         guards: GuardRules::default(),
         token_notice: None,
         codecs: Vec::new(),
+        conversions: Conversions::G711,
         fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
         own: OwnNames {

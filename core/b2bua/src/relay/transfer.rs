@@ -235,7 +235,7 @@ impl Relay {
             remote.participant.browser().is_some_and(|browser| other_remote.participant.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
-        } else if !call::CONVERSIONS.can_join(&remote.streams, &other_remote.streams) {
+        } else if !self.config.conversions.can_join(&remote.streams, &other_remote.streams) {
             Some(EndReason::NoCommonCodecs.info())
         } else {
             None

@@ -21,8 +21,10 @@
 //! established      peer offers: renegotiate        relay offers: reoffer ──▶ … ──▶ accepted
 //! ```
 
+mod convert;
 mod offer;
 
+pub use convert::{for_browser, with_converted};
 pub use offer::{browser_offer, default_offer, reoffer, sip_offer};
 
 use super::{NegotiationError, Settled, refused};
@@ -112,6 +114,7 @@ pub fn answer_browser(
     offer: &[Section],
     relayed: &[Section],
     answered: &[Section],
+    conversions: Conversions,
 ) -> Result<Settled, NegotiationError> {
     let callee = accepted(relayed, answered)?;
     let mut settled = Settled { answer: Vec::new(), caller: Vec::new(), callee: Vec::new() };
@@ -122,7 +125,10 @@ pub fn answer_browser(
             settled.answer.push(refused(offered));
             continue;
         };
-        let payloads = browser_payloads(offered, relayed, stream);
+        let Some(payloads) = browser_payloads(offered, relayed, stream, conversions) else {
+            settled.answer.push(refused(offered));
+            continue;
+        };
         let answered = payloads.iter().map(|payload| {
             // Format parameters describe what their author can receive, so the browser receives those of the SIP
             // endpoint.
@@ -142,10 +148,23 @@ pub fn answer_browser(
 }
 
 /// Returns the payloads of the browser's answer: those that the SIP endpoint accepted, in its order, then the other offered
-/// ones, comfort noise and DTMF.
-fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> Vec<Payload> {
+/// ones, comfort noise and DTMF. If the endpoint accepted none of them, the best one to which the relay converts comes first;
+/// `None` if there is no such codec.
+fn browser_payloads(
+    offered: &Section,
+    relayed: &Section,
+    stream: &Section,
+    conversions: Conversions,
+) -> Option<Vec<Payload>> {
     let mut payloads: Vec<Payload> = Vec::new();
-    let primary = stream.payloads.iter().chain(&relayed.payloads).filter(|payload| payload.codec.is_primary());
+    let is_common = |payload: &&Payload| payload.codec.is_primary() && find(&offered.payloads, payload).is_some();
+    let first = if stream.payloads.iter().any(|payload| is_common(&payload)) {
+        None
+    } else {
+        Some(conversions.best_exchange(&stream.payloads, &offered.payloads)?)
+    };
+    let primary = first.into_iter().chain(&stream.payloads).chain(&relayed.payloads);
+    let primary = primary.filter(|payload| payload.codec.is_primary());
     let dtmf = offered.payloads.iter().filter(|payload| payload.codec.is_telephone_event());
     let comfort_noise = stream.payloads.iter().filter(|payload| payload.codec.is_comfort_noise());
     for wanted in primary.chain(comfort_noise).chain(dtmf) {
@@ -156,7 +175,7 @@ fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> V
             payloads.push(Payload { feedback: feedback.cloned().collect(), ..own.clone() });
         }
     }
-    payloads
+    Some(payloads)
 }
 
 /// Combines a SIP endpoint's offer, the relay's offer to the other leg derived from it ([`browser_offer`] or

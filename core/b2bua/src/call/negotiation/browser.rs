@@ -6,6 +6,7 @@ use crate::call::{CallEvent, EndpointKind, Output};
 use offhook_media::command::{
     Command, LegKey, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream, WebRtcEndpoint,
 };
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{
     self, DtlsSetup, Fingerprint, IceCredentials, LocalSection, TransportDescription, WebRtcDescription,
@@ -24,6 +25,8 @@ pub struct RelaySide {
     /// The encoding names of the permitted codecs, in order of preference. If empty, the caller's offer determines the
     /// codecs.
     pub codecs: Vec<String>,
+    /// The conversions between codecs that the worker performs.
+    pub conversions: Conversions,
 }
 
 /// The parsed answer of a browser.

@@ -12,6 +12,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, TransportFailure, WorkerId};
 use offhook_media::ports::PortPool;
+use offhook_sdp::plan::Conversions;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::SipDescription;
 use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
@@ -107,6 +108,7 @@ fn place(caller: Participant, offer: Option<Vec<Section>>, callee: Participant) 
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
         codecs: vec![],
+        conversions: Conversions::G711,
     };
     let setup = Setup {
         worker: WorkerId(0),

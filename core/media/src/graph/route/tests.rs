@@ -74,11 +74,11 @@ fn other_g711_law_is_used_as_last_resort() {
     let route = between(&both, &only_a).unwrap();
     assert_eq!([0, 8].map(|n| route.payload(n)), [Some(8), Some(8)]);
     assert_eq!([0, 8].map(|n| converted(&route, n)), [Some(of_law(Law::MuToA)), None]);
-    let mut back = between(&only_a, &both).unwrap();
-    assert_eq!((back.payload(8), converted(&mut back, 8)), (Some(8), None));
+    let back = between(&only_a, &both).unwrap();
+    assert_eq!((back.payload(8), converted(&back, 8)), (Some(8), None));
     let other = section(MediaKind::Audio, vec![g711(9, "G722")], &[]);
-    let mut none = between(&both, &other).unwrap();
-    assert_eq!((none.payload(0), converted(&mut none, 0)), (None, None));
+    let none = between(&both, &other).unwrap();
+    assert_eq!((none.payload(0), converted(&none, 0)), (None, None));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) const SIP_FEEDBACK: [&str; 2] = ["nack pli", "ccm fir"];
 const SIP_VIDEO: [&str; 2] = ["H264", "VP8"];
 
 /// Codecs that are offered to browsers.
-const BROWSER_CODECS: [&str; 10] =
+pub(super) const BROWSER_CODECS: [&str; 10] =
     ["opus", "PCMU", "PCMA", "G722", "CN", "telephone-event", "H264", "VP8", "VP9", "AV1"];
 
 /// Dynamic payload types (RFC 3551 §6) that do not conflict with RTCP packet types (RFC 5761 §4).
@@ -91,7 +91,7 @@ fn telephone_event(clock_rate: u32) -> Payload {
 /// Assigns a valid number to each payload: the static one of its codec, its own, or the first free one. The numbers in
 /// `known` are not assigned, because their mapping is fixed for the whole session (RFC 3264 §8.3.2). Payloads without a
 /// free number are removed.
-fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
+pub(super) fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
     let mut used: Vec<u8> = known.iter().map(|payload| payload.number).collect();
     let mut kept = Vec::new();
     let mut unnumbered = Vec::new();

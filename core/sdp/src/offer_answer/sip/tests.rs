@@ -3,8 +3,7 @@
 mod rfc;
 
 use super::{
-    Renegotiated, Settled, accepted, answer_browser, as_sent, browser_offer, default_offer, in_offered_order, reoffer,
-    sip_offer,
+    Renegotiated, Settled, accepted, as_sent, browser_offer, default_offer, in_offered_order, reoffer, sip_offer,
 };
 use crate::codec::{MediaKind, Payload};
 use crate::direction::Direction;
@@ -22,6 +21,10 @@ fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> Resul
 
 fn answer_sip(offer: &[Section], relayed: &[Section], answered: &[Section]) -> Result<Settled, NegotiationError> {
     super::answer_sip(offer, relayed, answered, Conversions::G711)
+}
+
+fn answer_browser(offer: &[Section], relayed: &[Section], answered: &[Section]) -> Result<Settled, NegotiationError> {
+    super::answer_browser(offer, relayed, answered, Conversions::G711)
 }
 
 fn sending<'a>(from: &'a Section, to: &'a Section) -> StreamPlan<'a> {
