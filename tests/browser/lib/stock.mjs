@@ -17,7 +17,7 @@ const STOCK_TAG = 'src="../../../../flashphoner.js"';
 const OUR_TAG = 'src="/offhook/flashphoner.js"';
 
 /**
- * Serves the stock package at `/` and ours at `/offhook/`. With `sdk` "ours", the page's script tag refers to ours.
+ * Serves the stock package at `/`. With `sdk` "ours", ours is served at `/offhook/`, and the page's script tag refers to it.
  * The page initializes itself twice, from `onload` and from its last fragment. If the fragment is first, the hold button gets
  * two listeners that undo each other, so `loaded` delays the fragments until `onload` has run.
  */
@@ -26,7 +26,7 @@ export async function serveStock(sdk, name = PAGE) {
   if (!page.includes(STOCK_TAG)) throw new Error(`the stock page has no ${STOCK_TAG}`);
   const loaded = [];
   const site = await serve(
-    { "/": PACKAGE, "/offhook/": path.join(await installPackage(), "dist") },
+    sdk === "ours" ? { "/": PACKAGE, "/offhook/": path.join(await installPackage(), "dist") } : { "/": PACKAGE },
     {
       change: (path, body) => (path === `/${name}` && sdk === "ours" ? page.replace(STOCK_TAG, OUR_TAG) : body),
       gate: (path) => (path.endsWith("call-fieldset.html") ? new Promise((ok) => loaded.push(ok)) : undefined),
