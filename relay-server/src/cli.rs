@@ -11,7 +11,7 @@ use crate::server::{RelayEvent, RunningRelay};
 use crate::shutdown::{SignalAction, Signals};
 use crate::telemetry;
 use crate::tls::CertifiedFiles;
-use crate::{sip, sip_transport};
+use crate::{health_check, sip, sip_transport};
 use clap::{Parser, Subcommand};
 use core::fmt::Display;
 use core::pin::Pin;
@@ -67,6 +67,8 @@ pub struct Arguments {
 enum Action {
     /// Validate the configuration and print the effective values
     Check,
+    /// Request /healthz of the relay with this configuration; the exit status is 0 if it is healthy
+    Health,
     /// Read a password and print its hash for `[accounts]`, or, with --sip, for `[sip.phones]`
     HashPassword {
         /// The user name of a SIP phone
@@ -99,6 +101,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         }
         Some(Action::HashPassword { .. }) => print_hash().map(|()| ExitCode::SUCCESS),
         Some(Action::ApiToken { name, scope }) => print_token(name, *scope).map(|()| ExitCode::SUCCESS),
+        Some(Action::Health) => health(arguments).map(|()| ExitCode::SUCCESS),
         Some(Action::Check) => check(arguments).map(|()| ExitCode::SUCCESS),
         None => relay(arguments),
     };
@@ -206,6 +209,13 @@ fn read_password() -> io::Result<String> {
         return Err(io::Error::other("the password is empty"));
     }
     Ok(password)
+}
+
+fn health(arguments: &Arguments) -> io::Result<()> {
+    let discovered = addresses::discover()?;
+    let (plain, _) =
+        addresses::listen(&arguments.settings()?, arguments.demo(), &discovered).map_err(io::Error::other)?;
+    health_check::request(&plain)
 }
 
 fn check(arguments: &Arguments) -> io::Result<()> {

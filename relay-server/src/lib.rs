@@ -8,6 +8,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod descriptors;
+pub mod health_check;
 pub mod hooks;
 pub mod http;
 pub mod http_client;

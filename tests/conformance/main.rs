@@ -10,6 +10,7 @@ mod api_events;
 mod api_lists;
 mod api_schema;
 mod calls;
+mod container;
 mod hooks;
 mod lifecycle;
 mod logins;

@@ -90,6 +90,15 @@ impl Relay {
         for option in common.iter().chain(options) {
             command.args(["--set", option]);
         }
+        Self::start_command(command)
+    }
+
+    /// Starts a relay by a command, which must not start it as a child process.
+    ///
+    /// # Panics
+    /// Panics if the relay does not start.
+    #[must_use]
+    pub fn start_command(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the relay starts");
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -213,6 +222,12 @@ impl Relay {
             assert!(tokio::time::Instant::now() < deadline, "{count} registrations:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Returns the number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns the address of its WebSocket listener.
@@ -360,7 +375,9 @@ fn hash(arguments: &[&str], password: &str) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-fn program() -> PathBuf {
+/// Returns the path of the program, after it was built.
+#[must_use]
+pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(find_program).clone()
 }

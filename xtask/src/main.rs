@@ -5,6 +5,7 @@ mod browser;
 mod check;
 mod demo;
 mod fuzz;
+mod image;
 mod language;
 mod names;
 mod setup;
@@ -32,6 +33,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   wasm             the SDK as a WASM module with its bindings, in npm/pkg
   npm              wasm, then the npm package: npm/offhook-VERSION.tgz
   phone            npm, then the phone page: demo-phone/dist
+  image [-- TAG]   the container image, with Podman, Docker or buildah; docs/container.md
   wasm-test        the suites of sdk-wasm in headless Chromium and Firefox
   conformance      the suites of tests/ against the real relay
   attack           floods against the real relay, with measurements; less than three minutes
@@ -71,6 +73,7 @@ fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         "wasm" => wasm::module(steps),
         "npm" => wasm::package(steps),
         "phone" => demo::page(steps),
+        "image" => image::image(arguments, steps),
         "wasm-test" => suites::in_wasm(steps),
         "conformance" => suites::conformance(steps),
         "attack" => suites::attack(steps),

@@ -10,8 +10,8 @@ const SCHEMATHESIS: &str = "4.32.5";
 const OLDEST_NODE: u32 = 20;
 
 /// Programs that the test suites require and the Debian packages that contain them: browsers and their drivers, SIP servers
-/// and phones.
-const DEBIAN: [(&str, &str); 10] = [
+/// and phones, and the tools that build the container image.
+const DEBIAN: [(&str, &str); 12] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("firefox-esr", "firefox-esr"),
@@ -22,6 +22,8 @@ const DEBIAN: [(&str, &str); 10] = [
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),
     ("linphonec", "linphone-cli"),
+    ("buildah", "buildah"),
+    ("mmdebstrap", "mmdebstrap"),
 ];
 
 /// Libraries that the relay loads at run time if they are installed, in the folders of [`LIBRARY_FOLDERS`], and the Debian packages
@@ -54,7 +56,8 @@ pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
     steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
     steps.step("set-up: promtool", || unpack("prometheus", "promtool"))?;
-    steps.step("set-up: schemathesis", schemathesis)
+    steps.step("set-up: schemathesis", schemathesis)?;
+    steps.step("set-up: container base", container_base)
 }
 
 fn node() -> Result<(), Failure> {
@@ -154,6 +157,17 @@ pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
         run(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
     }
     Ok(program)
+}
+
+/// Creates the root file system on which the test of the container image is based.
+fn container_base() -> Result<(), Failure> {
+    let archive = target_dir().join("tools/container-base.tar");
+    if archive.is_file() {
+        return Ok(());
+    }
+    let partial = archive.with_extension("partial.tar");
+    run(as_root("mmdebstrap").args(["--quiet", "--variant=essential", "bookworm"]).arg(&partial))?;
+    Ok(std::fs::rename(partial, archive)?)
 }
 
 /// Installs schemathesis into a virtual environment in the target folder.
