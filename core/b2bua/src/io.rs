@@ -36,6 +36,8 @@ pub enum RouteSource {
     Phone(LoginName),
     /// The peer of a call of this account.
     Account(AccountId),
+    /// The application, with the account through which it calls; `None` for users of the relay and the trunk.
+    Application(Option<AccountId>),
     /// An unknown source, which can call users of the relay only.
     Unknown,
 }

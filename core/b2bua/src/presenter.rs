@@ -117,7 +117,16 @@ impl Presenter {
             CallEvent::Left { leg, end } => {
                 vec![self.message(*leg, |view| view.ended(terminal_status(end.reason), end, has_video))]
             }
-            CallEvent::Looped
+            CallEvent::DigitsCollected { .. }
+            | CallEvent::PlaybackStarted { .. }
+            | CallEvent::PlaybackEnded { .. }
+            | CallEvent::Muted { .. }
+            | CallEvent::Unmuted { .. }
+            | CallEvent::RecordingStarted { .. }
+            | CallEvent::RecordingPaused { .. }
+            | CallEvent::RecordingResumed { .. }
+            | CallEvent::RecordingEnded { .. }
+            | CallEvent::Looped
             | CallEvent::TransferStarted { .. }
             | CallEvent::MediaPathChanged { .. }
             | CallEvent::QualityReported { .. }
@@ -293,7 +302,17 @@ pub const fn method_of(command: &CallCommand) -> ClientMethod {
         CallCommand::Place(_) => ClientMethod::Call,
         CallCommand::SendDtmf { .. } => ClientMethod::SendDtmf,
         CallCommand::TransferBlind { .. } | CallCommand::TransferAttended { .. } => ClientMethod::Transfer,
-        CallCommand::Answer { .. }
+        CallCommand::Start(_)
+        | CallCommand::Bridge { .. }
+        | CallCommand::EndSession { .. }
+        | CallCommand::CollectDigits { .. }
+        | CallCommand::Play { .. }
+        | CallCommand::StopPlayback { .. }
+        | CallCommand::Mute { .. }
+        | CallCommand::Unmute { .. }
+        | CallCommand::Record { .. }
+        | CallCommand::ControlRecording { .. }
+        | CallCommand::Answer { .. }
         | CallCommand::HangUp { .. }
         | CallCommand::Hold { .. }
         | CallCommand::Resume { .. } => ClientMethod::Other,

@@ -88,6 +88,8 @@ pub struct CallRecord {
     pub routes: BTreeMap<LegKey, CallRoute>,
     /// The SIP status for the participant that left last.
     pub sip_status: Option<u16>,
+    /// The files in which the call was recorded.
+    pub recordings: Vec<String>,
 }
 
 impl CallRecord {
@@ -109,6 +111,7 @@ impl CallRecord {
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             sip_status: None,
+            recordings: Vec::new(),
         }
     }
 
@@ -151,6 +154,7 @@ impl CallRecord {
             {
                 self.alerted_at.get_or_insert(now);
             }
+            CallEvent::RecordingStarted { file, .. } => self.recordings.push(file.clone()),
             CallEvent::Unanswered { end, .. } | CallEvent::Left { end, .. } => self.sip_status = Some(end.status()),
             CallEvent::QualityReported { leg, streams } => {
                 self.legs.insert(*leg, streams.clone());

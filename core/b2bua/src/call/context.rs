@@ -72,6 +72,20 @@ impl Context {
         self.outputs.extend(commands.into_iter().map(Output::Media));
     }
 
+    /// Bridges the legs of two participants, if both have one at a media worker.
+    pub(super) fn bridge(&mut self, a: &Participant, b: &Participant) {
+        if a.has_media() && b.has_media() {
+            self.media([Command::Bridge { a: a.leg, b: b.leg }]);
+        }
+    }
+
+    /// Removes the bridge of a participant's leg.
+    pub(super) fn unbridge(&mut self, participant: &Participant) {
+        if participant.has_media() {
+            self.media([Command::Unbridge { leg: participant.leg }]);
+        }
+    }
+
     /// Sends a command to the user agent.
     pub(super) fn sip(&mut self, command: SipCommand) {
         self.push(Output::Sip(command));
@@ -93,7 +107,9 @@ impl Context {
     /// Removes a participant from the call, and closes its leg at the worker.
     pub(super) fn remove_leg(&mut self, leg: &Leg, end: &End) {
         self.remove_participant(&leg.participant, end);
-        self.media([Command::Close { leg: leg.participant.leg }]);
+        if leg.participant.has_media() {
+            self.media([Command::Close { leg: leg.participant.leg }]);
+        }
     }
 
     /// Removes a participant from the call: ends its SIP dialog, reports that it left, and releases its leg.

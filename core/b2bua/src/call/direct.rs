@@ -13,7 +13,7 @@
 
 use super::context::Context;
 use super::participant::JsonText;
-use super::{CallEvent, Established, LegId, MediaPath, Participant, PerLeg};
+use super::{Call, CallEvent, Established, LegId, MediaPath, Participant, PerLeg, State};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -77,6 +77,23 @@ pub(super) struct DirectMedia {
 impl DirectMedia {
     pub(super) const fn new(is_allowed: bool) -> Self {
         Self { is_allowed, attempt: 0 }
+    }
+}
+
+impl Call {
+    /// Ends direct media and prevents further ones, because the relay has to process the media of the call.
+    #[must_use]
+    pub fn keep_media_here(self, now: Time) -> Self {
+        let Self { mut state, mut cx } = self;
+        cx.direct.is_allowed = false;
+        if let State::Established(established) = &mut state {
+            if matches!(established.direct, DirectState::Switched { .. }) {
+                established.update_bridge(&mut cx);
+                cx.report(CallEvent::MediaPathChanged { path: MediaPath::Relayed });
+            }
+            established.settle_direct(now, &mut cx);
+        }
+        Self { state, cx }
     }
 }
 

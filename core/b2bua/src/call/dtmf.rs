@@ -78,6 +78,9 @@ impl Established {
                 cx.media([in_media()]);
                 digits.chars().for_each(|digit| cx.report(CallEvent::DtmfReceived { from: leg, to, digit }));
             }
+            Side::Application(_) => {
+                digits.chars().for_each(|digit| cx.report(CallEvent::DtmfReceived { from: leg, to, digit }));
+            }
             Side::Sip(_) if method == DtmfMethod::TelephoneEvent && has_telephone_event(other) => {
                 cx.media([in_media()]);
             }

@@ -179,16 +179,16 @@ impl HandedOver {
         if !cx.maker.conversions().legs(&streams, &transferee.streams).is_delivered() {
             return;
         }
-        let bridge = Command::Bridge { a: transferee.participant.leg, b: fork.participant.leg };
         let connect = LegMaker::connect(fork, answer, &streams, Silence::Tolerated);
-        cx.media([connect, bridge]);
+        cx.media([connect]);
+        cx.bridge(&transferee.participant, &fork.participant);
     }
 
     /// Disconnects the transferee, which is holding now, from the early media of the target.
     pub(super) fn disconnect_target_media(&mut self, cx: &mut Context) {
         let fork = self.forking.only_mut();
         if fork.is_some_and(|fork| fork.participant.peer().is_some_and(|peer| peer.latest_early().is_some())) {
-            cx.media([Command::Unbridge { leg: self.transferee.participant.leg }]);
+            cx.unbridge(&self.transferee.participant);
         }
     }
 }

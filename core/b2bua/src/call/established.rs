@@ -58,6 +58,11 @@ impl Established {
         self.legs.get(side).participant.leg
     }
 
+    /// Returns the participant of a side.
+    pub(super) const fn participant(&self, side: LegId) -> &Participant {
+        &self.legs.get(side).participant
+    }
+
     /// Returns the leg of that key.
     pub(super) fn leg(&self, leg: LegKey) -> Option<&Leg> {
         Some(self.legs.get(self.side(leg)?))

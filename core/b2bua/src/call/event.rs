@@ -4,8 +4,12 @@
 
 use super::direct::DirectMediaStep;
 use super::participant::{End, EndpointKind};
-use offhook_media::command::{LegKey, StreamStatistics};
+use core::time::Duration;
+use offhook_media::command::{
+    LegKey, MuteDirection, PlaybackEnd, PlaybackId, RecordingEnd, RecordingId, StreamStatistics,
+};
 use offhook_signaling::reason::EndReason;
+use serde::{Deserialize, Serialize};
 
 /// An event of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +100,75 @@ pub enum CallEvent {
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
+    /// A collection of digits has ended ([`CallCommand::CollectDigits`](crate::command::CallCommand)).
+    DigitsCollected {
+        /// The leg that sent the digits.
+        from: LegKey,
+        /// The collection.
+        collection: CollectionId,
+        /// The digits.
+        digits: String,
+        /// The reason of the end.
+        end: CollectionEnd,
+    },
+    /// Audio is being played to a participant.
+    PlaybackStarted {
+        /// The leg of the participant.
+        to: LegKey,
+        /// The playback.
+        playback: PlaybackId,
+    },
+    /// A playback has ended. Not reported if the participant has left.
+    PlaybackEnded {
+        /// The leg of the participant.
+        to: LegKey,
+        /// The playback.
+        playback: PlaybackId,
+        /// The reason.
+        end: PlaybackEnd,
+    },
+    /// A participant was muted in one direction.
+    Muted {
+        /// The leg of the participant.
+        leg: LegKey,
+        /// The direction.
+        direction: MuteDirection,
+    },
+    /// A participant is no longer muted in one direction.
+    Unmuted {
+        /// The leg of the participant.
+        leg: LegKey,
+        /// The direction.
+        direction: MuteDirection,
+    },
+    /// The call is being recorded.
+    RecordingStarted {
+        /// The recording.
+        recording: RecordingId,
+        /// The name of its file.
+        file: String,
+    },
+    /// A recording was paused: it contains silence from now on.
+    RecordingPaused {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// A paused recording continues.
+    RecordingResumed {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// A recording has ended.
+    RecordingEnded {
+        /// The recording.
+        recording: RecordingId,
+        /// The reason.
+        end: RecordingEnd,
+        /// Its duration.
+        duration: Duration,
+        /// The duration of audio that is missing, because it could not be written in time.
+        lost: Duration,
+    },
     /// A transfer began.
     TransferStarted {
         /// The leg of the transferor.
@@ -166,6 +239,25 @@ pub enum CallEvent {
         /// The reason.
         reason: EndReason,
     },
+}
+
+/// Identifies a collection of digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionId(pub u64);
+
+/// The reason why a collection of digits has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollectionEnd {
+    /// It has the maximum number of digits.
+    Complete,
+    /// This terminator was received.
+    Terminator(char),
+    /// No digit arrived in time.
+    Timeout,
+    /// The participant has left.
+    Left,
+    /// Another collection from the same participant has begun.
+    Canceled,
 }
 
 /// The progress of the target of a transfer.

@@ -8,7 +8,7 @@ use super::peer::Peer;
 use super::reinvite::{IncomingOffer, OtherSide, answer_reinvite};
 use super::transfer::check_target;
 use super::{CallEvent, Established, State, ending};
-use offhook_media::command::{Command, LegKey, TransportFailure};
+use offhook_media::command::{LegKey, TransportFailure};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Cause};
 use serde::{Deserialize, Serialize};
@@ -52,13 +52,12 @@ impl HandedOver {
         let Self { transferee, side, forking } = *self;
         let (target, connect) = checked.connect(fork);
         end_forks(forking.forks, &EndReason::AnsweredElsewhere.into(), cx);
-        let bridge = Command::Bridge { a: transferee.participant.leg, b: leg };
         let legs = PerLeg::new(side, transferee, target);
         let established = Established::new(legs, cx);
         cx.media([connect]);
         // A hold by the transferee outlasts the transfer, because the transferee's page still shows it.
         if !established.has_hold() {
-            cx.media([bridge]);
+            cx.bridge(established.participant(side), established.participant(side.other()));
         }
         cx.report(CallEvent::TransferCompleted { by: None, target: Some(leg) });
         established.report_hold_by_description(side.other(), false, cx);

@@ -7,7 +7,7 @@ use super::handed_over::HandedOver;
 use super::participant::{Leg, LegId};
 use super::peer::{Peer, Purpose};
 use super::{CallEvent, Established};
-use offhook_media::command::{Command, LegKey};
+use offhook_media::command::LegKey;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::section::Section;
 use serde::{Deserialize, Serialize};
@@ -115,8 +115,12 @@ impl Established {
 
     /// Bridges the legs, or removes the bridge while one side holds the other by command.
     pub(super) fn update_bridge(&self, cx: &mut Context) {
-        let (a, b) = (self.key(LegId::A), self.key(LegId::B));
-        cx.media([if self.has_hold() { Command::Unbridge { leg: a } } else { Command::Bridge { a, b } }]);
+        let (a, b) = (&self.legs.a.participant, &self.legs.b.participant);
+        if self.has_hold() {
+            cx.unbridge(a);
+        } else {
+            cx.bridge(a, b);
+        }
     }
 
     /// Reverts the hold of a side after the SIP endpoint at the other side has rejected its change. The hold that this

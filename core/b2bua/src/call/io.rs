@@ -31,6 +31,8 @@ pub enum Input {
     HangUp {
         /// The participant's leg.
         leg: LegKey,
+        /// The reason that the application gives.
+        reason: Option<EndReason>,
     },
     /// A participant puts the other participant on hold.
     Hold {

@@ -11,9 +11,10 @@
 //!     └ cancel, reject, busy, no answer ───────────────────────────────┘
 //! ```
 //!
-//! Each participant is a browser or a SIP endpoint. A browser takes part in only one offer/answer exchange per call,
+//! Each participant is a browser, a SIP endpoint or the application (`application`). A browser takes part in only one offer/answer exchange per call,
 //! even if the media of the other side change. A SIP endpoint can send and receive further offers.
 
+mod application;
 mod context;
 mod direct;
 mod dtmf;
@@ -39,12 +40,12 @@ mod transfer;
 
 pub use direct::DirectMediaStep;
 pub use dtmf::{DtmfMethod, digits_of, requests_key_frame};
-pub use event::{CallEvent, MediaPath, TransferProgress};
+pub use event::{CallEvent, CollectionEnd, CollectionId, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use participant::{
-    Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Participant,
-    PerLeg, SessionId, Side, SipResources,
+    Alerting, Application, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets,
+    Participant, PerLeg, SessionId, Side, SipResources,
 };
 pub use peer::{
     MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, RemoteOffer, WebRtcPath, sdp_body, sdp_text,

@@ -74,10 +74,12 @@ impl LegMaker {
     fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
         let (codecs, conversions) = (&self.side.codecs, self.side.conversions);
         match (from, media, to) {
+            // The application is never alerted.
+            (.., Side::Application(_)) => Vec::new(),
             (_, None, Side::Browser(_)) => default_offer(false, codecs),
             (_, None, Side::Sip(_)) => self.offered_to_sip(&default_offer(false, codecs)),
             (Side::Browser(_), Some(media), Side::Browser(_)) => relay_offer(media, codecs),
-            (Side::Sip(_), Some(media), Side::Browser(_)) => {
+            (Side::Sip(_) | Side::Application(_), Some(media), Side::Browser(_)) => {
                 browser_offer(&for_browser(media, codecs, conversions), codecs)
             }
             (_, Some(media), Side::Sip(_)) => self.offered_to_sip(media),
@@ -118,6 +120,7 @@ impl LegMaker {
                 }
                 (peer.ssrcs(), outputs)
             }
+            Side::Application(_) => return Err(Box::new(participant)),
         };
         Ok((Fork { participant, offered, ssrcs }, outputs))
     }
@@ -142,6 +145,7 @@ impl LegMaker {
         match &fork.participant.side {
             Side::Browser(_) => BrowserAnswer::parse(text).map(ForkAnswer::Browser),
             Side::Sip(peer) => peer.check_answer(text).map(|answer| ForkAnswer::Sip(Box::new(answer))),
+            Side::Application(_) => Err(EndReason::InternalError),
         }
     }
 
@@ -150,7 +154,7 @@ impl LegMaker {
     /// determined.
     pub(super) fn settle(&self, caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.participant.side, parsed) {
-            (Some(_), Some(_), ..) | (None, ..) => Self::settle_callee(fork, parsed),
+            (Some(_), Some(_), ..) | (None, ..) | (.., Side::Application(_), _) => Self::settle_callee(fork, parsed),
             (Some(offer), None, Side::Browser(_), ForkAnswer::Browser(parsed)) => {
                 settle(offer, parsed.sections(), &fork.offered)
             }
@@ -179,7 +183,7 @@ impl LegMaker {
             (Side::Browser(_), ForkAnswer::Browser(parsed)) => {
                 settle(&transferee.streams, parsed.sections(), &fork.offered)
             }
-            (Side::Browser(_) | Side::Sip(_), parsed) => Self::settle_callee(fork, parsed),
+            (_, parsed) => Self::settle_callee(fork, parsed),
         };
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
@@ -191,7 +195,7 @@ impl LegMaker {
             (Side::Sip(peer), ForkAnswer::Sip(answer)) => peer.apply_answer(leg, *answer, streams, silence),
             (_, ForkAnswer::Browser(parsed)) => browser::connect(leg, &fork.ssrcs, &parsed, streams),
             // Unreachable: the kind of an answer is that of the participant that sent it.
-            (Side::Browser(_), ForkAnswer::Sip(_)) => Command::Unbridge { leg },
+            (Side::Browser(_) | Side::Application(_), ForkAnswer::Sip(_)) => Command::Unbridge { leg },
         }
     }
 }

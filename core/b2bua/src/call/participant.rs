@@ -1,4 +1,4 @@
-//! Participants of a call: browsers and SIP endpoints, and their legs.
+//! Participants of a call: browsers, SIP endpoints and the application, and their legs.
 
 use super::CallEvent;
 use super::hold::Hold;
@@ -10,9 +10,9 @@ use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{IceCredentials, WebRtcDescription};
-use offhook_signaling::message::Json;
+use offhook_signaling::message::{CallId, Json};
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::InviteId;
+use offhook_sip::user_agent::io::{AccountId, InviteId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -121,6 +121,8 @@ pub enum Side {
     Browser(Browser),
     /// A SIP endpoint: media by RTP or WebRTC.
     Sip(Box<Peer>),
+    /// The application, which has placed the call by a command. It has no leg at a media worker.
+    Application(Application),
 }
 
 /// The kind of endpoint at a leg.
@@ -132,6 +134,8 @@ pub enum EndpointKind {
     SipEndpoint,
     /// A SIP server, for a call through an account at it.
     SipServer,
+    /// The application.
+    Application,
 }
 
 impl core::fmt::Display for EndpointKind {
@@ -140,6 +144,7 @@ impl core::fmt::Display for EndpointKind {
             Self::Browser => "browser",
             Self::SipEndpoint => "sip-endpoint",
             Self::SipServer => "sip-server",
+            Self::Application => "application",
         })
     }
 }
@@ -153,6 +158,15 @@ pub struct Browser {
     pub has_direct_media: bool,
     /// Its offer, until it is answered.
     pub offer: Option<Box<WebRtcDescription>>,
+}
+
+/// The application's side of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// The identifier of the call, unique among the calls of the application.
+    pub call_id: CallId,
+    /// The account through which the application calls; `None` for users of the relay and the trunk.
+    pub account: Option<AccountId>,
 }
 
 /// A [`Json`] that can be serialized.
@@ -223,6 +237,7 @@ impl Participant {
             Side::Browser(_) => EndpointKind::Browser,
             Side::Sip(peer) if peer.account().is_none() => EndpointKind::SipEndpoint,
             Side::Sip(_) => EndpointKind::SipServer,
+            Side::Application(_) => EndpointKind::Application,
         }
     }
 
@@ -231,15 +246,30 @@ impl Participant {
     pub const fn browser(&self) -> Option<&Browser> {
         match &self.side {
             Side::Browser(browser) => Some(browser),
-            Side::Sip(_) => None,
+            Side::Sip(_) | Side::Application(_) => None,
         }
+    }
+
+    /// Returns the application, if the participant is the application.
+    #[must_use]
+    pub const fn application(&self) -> Option<&Application> {
+        match &self.side {
+            Side::Application(application) => Some(application),
+            Side::Browser(_) | Side::Sip(_) => None,
+        }
+    }
+
+    /// Returns whether the participant has a leg at a media worker. Only the application has none.
+    #[must_use]
+    pub const fn has_media(&self) -> bool {
+        self.application().is_none()
     }
 
     /// Returns the SIP endpoint, if the participant is one.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         match &self.side {
-            Side::Browser(_) => None,
+            Side::Browser(_) | Side::Application(_) => None,
             Side::Sip(peer) => Some(peer),
         }
     }
@@ -247,7 +277,7 @@ impl Participant {
     /// Returns the SIP endpoint, if the participant is one, mutably.
     pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.side {
-            Side::Browser(_) => None,
+            Side::Browser(_) | Side::Application(_) => None,
             Side::Sip(peer) => Some(peer),
         }
     }

@@ -111,7 +111,9 @@ impl Established {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
         let is_hold_due = leg.hold.is_notified() != self.is_hold_commanded(side.other());
         let Some(peer) = leg.participant.peer() else { return };
-        let passes = cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_both_ways();
+        // The application accepts every codec that the relay offers.
+        let passes = !other.participant.has_media()
+            || cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_both_ways();
         if is_hold_due || (!passes && offers_other_codecs(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change, cx);
         }
@@ -124,7 +126,8 @@ impl Established {
             return self.offer_to(side, Purpose::Change, cx);
         }
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
-        if !cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_where_requested() {
+        let fits = !other.participant.has_media() || !leg.participant.has_media();
+        if !fits && !cx.maker.conversions().legs(&leg.streams, &other.streams).is_delivered_where_requested() {
             self.adapt(side, cx);
         }
     }

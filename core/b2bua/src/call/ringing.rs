@@ -6,9 +6,10 @@ use super::looped::LoopedInvite;
 use super::negotiation::{ForkAnswer, LegMaker, end_reason_of};
 use super::participant::{Alerting, Caller, End, Leg, LegId, Participant, PerLeg, Side};
 use super::peer::{Peer, Purpose, sdp_body};
-use super::{CallEvent, Established, State, ending};
+use super::{CallEvent, Established, State, application, ending};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence, TransportFailure};
+use offhook_sdp::codec::Codec;
 use offhook_sdp::offer_answer::Settled;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::ExtraLine;
@@ -29,12 +30,13 @@ pub(super) struct Ringing {
 
 /// Returns the names of the codecs of the negotiated streams, each once.
 fn codec_names(legs: &PerLeg<Leg>) -> Vec<String> {
-    let sections = legs.a.streams.iter().chain(&legs.b.streams).filter(|section| !section.rejected);
+    let of_leg = |leg: &Leg| if leg.participant.has_media() { leg.streams.clone() } else { Vec::new() };
+    let sections = [&legs.a, &legs.b].into_iter().flat_map(of_leg).filter(|section| !section.rejected);
     let mut names: Vec<String> = Vec::new();
     for section in sections {
-        let codec = section.payloads.iter().map(|payload| &payload.codec).find(|codec| codec.is_primary());
+        let codec = section.payloads.into_iter().map(|payload| payload.codec).find(Codec::is_primary);
         if let Some(codec) = codec.filter(|codec| !names.iter().any(|name| codec.is(name))) {
-            names.push(codec.name.clone());
+            names.push(codec.name);
         }
     }
     names
@@ -173,6 +175,9 @@ impl Ringing {
                 cx.media(caller.participant.reconnect(&early.answered));
                 (None, early.answered)
             }
+            Alerting::None | Alerting::Reported if caller.participant.application().is_some() => {
+                (None, application::streams(&fork.offered))
+            }
             Alerting::None | Alerting::Reported => {
                 let text = if is_delayed_offer {
                     let streams = fork.participant.streams_for_other(&settled.callee);
@@ -229,6 +234,11 @@ impl Ringing {
         State::Ringing(self)
     }
 
+    /// Handles a hang-up with a reason of the application: the caller's is the end of the call.
+    pub(super) fn hang_up_for(self: Box<Self>, leg: LegKey, reason: EndReason, cx: &mut Context) -> State {
+        if self.caller.participant.leg == leg { self.end(reason, cx) } else { self.hang_up(leg, reason, cx) }
+    }
+
     /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(mut self: Box<Self>, leg: LegKey, cause: Cause, cx: &mut Context) -> State {
         if let Some(peer) = self.peer_mut(leg) {
@@ -274,6 +284,7 @@ impl Context {
                 Some(offer) => self.maker.answer_browser(leg, &offer, &settled.answer, &settled.caller),
                 None => return String::new(),
             },
+            Side::Application(_) => return String::new(),
             Side::Sip(peer) => match peer.take_offer() {
                 Some(offer) => {
                     let open = peer.open(leg);

@@ -43,6 +43,8 @@ pub struct ParticipantSnapshot {
     pub endpoint: EndpointKind,
     /// The session of a browser, and the identifier of the call in that session.
     pub browser: Option<(SessionId, CallId)>,
+    /// The identifier of the call that the application has placed, if the participant is the application.
+    pub application: Option<CallId>,
     /// The caller, as shown to the participant.
     pub caller: String,
     /// The callee, as shown to the participant.
@@ -144,6 +146,7 @@ fn snapshot(participant: &Participant, role: ParticipantRole, progress: LegProgr
         is_holding: false,
         endpoint: participant.endpoint(),
         browser: participant.browser().map(|browser| (browser.session, CallId(String::new()))),
+        application: participant.application().map(|application| application.call_id.clone()),
         caller: caller.to_string(),
         callee: callee.to_string(),
         visible_name: visible_name.clone(),

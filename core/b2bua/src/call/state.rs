@@ -20,7 +20,8 @@ impl State {
             (state, Input::Sip { leg, event }) => state.sip_event(leg, event, cx),
 
             (Self::Ringing(call), Input::Answer { leg, sdp, lines }) => call.browser_answers(leg, &sdp, lines, cx),
-            (Self::Ringing(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::Rejected, cx),
+            (Self::Ringing(call), Input::HangUp { leg, reason: Some(reason) }) => call.hang_up_for(leg, reason, cx),
+            (Self::Ringing(call), Input::HangUp { leg, reason: None }) => call.hang_up(leg, EndReason::Rejected, cx),
             (Self::Ringing(call), Input::SessionLost { leg } | Input::LegDead { leg }) => {
                 call.hang_up(leg, EndReason::Unavailable, cx)
             }
@@ -34,7 +35,9 @@ impl State {
             (Self::Established(call), Input::Answer { leg, sdp, .. }) => {
                 call.with(|call| call.target_answers(leg, &sdp, cx))
             }
-            (Self::Established(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::HungUp, cx),
+            (Self::Established(call), Input::HangUp { leg, reason }) => {
+                call.hang_up(leg, reason.unwrap_or(EndReason::HungUp), cx)
+            }
             (Self::Established(call), Input::SessionLost { leg }) => call.hang_up(leg, EndReason::SessionLost, cx),
             (Self::Established(call), Input::LegDead { leg }) => call.media_lost(leg, cx),
             (Self::Established(call), Input::LegFailed { leg, failure }) => call.media_failed(leg, failure, cx),
@@ -65,7 +68,9 @@ impl State {
             (Self::Established(call), Input::End { reason }) => call.end(reason, cx),
 
             (Self::HandedOver(call), Input::Answer { leg, sdp, .. }) => call.target_answers(leg, &sdp, cx),
-            (Self::HandedOver(call), Input::HangUp { leg }) => call.hang_up(leg, EndReason::Rejected, cx),
+            (Self::HandedOver(call), Input::HangUp { leg, reason }) => {
+                call.hang_up(leg, reason.unwrap_or(EndReason::Rejected), cx)
+            }
             (Self::HandedOver(call), Input::SessionLost { leg }) => call.hang_up(leg, EndReason::Unavailable, cx),
             (Self::HandedOver(call), Input::LegDead { leg }) => call.media_lost(leg, cx),
             (Self::HandedOver(call), Input::LegFailed { leg, failure }) => call.media_failed(leg, failure, cx),

@@ -1,5 +1,6 @@
 //! Every state with every input, compared with committed tables.
 
+mod application;
 mod sip;
 
 use super::{
@@ -76,7 +77,7 @@ fn transferring() -> PresentedCall {
 
 fn handed_over() -> PresentedCall {
     let call = transferring();
-    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH)
+    call.handle_input(Input::HangUp { leg: CALLER, reason: None }, Time::EPOCH)
 }
 
 fn trying_direct() -> PresentedCall {
@@ -94,7 +95,7 @@ fn switched() -> PresentedCall {
 
 fn ended() -> PresentedCall {
     let call = established();
-    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH)
+    call.handle_input(Input::HangUp { leg: CALLER, reason: None }, Time::EPOCH)
 }
 
 fn inputs() -> Vec<(&'static str, Input)> {
@@ -103,9 +104,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("answer by target", Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] }),
         ("bad answer by callee", Input::Answer { leg: CALLEE, sdp: "?".into(), lines: vec![] }),
         ("bad answer by target", Input::Answer { leg: TARGET, sdp: "?".into(), lines: vec![] }),
-        ("hang-up by caller", Input::HangUp { leg: CALLER }),
-        ("hang-up by callee", Input::HangUp { leg: CALLEE }),
-        ("hang-up by target", Input::HangUp { leg: TARGET }),
+        ("hang-up by caller", Input::HangUp { leg: CALLER, reason: None }),
+        ("hang-up by callee", Input::HangUp { leg: CALLEE, reason: None }),
+        ("hang-up by target", Input::HangUp { leg: TARGET, reason: None }),
         ("hold by caller", Input::Hold { leg: CALLER }),
         ("unhold by caller", Input::Unhold { leg: CALLER }),
         ("hold by callee", Input::Hold { leg: CALLEE }),
@@ -234,4 +235,14 @@ fn every_state_with_every_input() {
         ("ended", ended),
     ];
     compare(&table(&states, inputs), include_str!("table.txt"), "table.txt");
+}
+
+#[test]
+fn media_that_were_direct_return_to_the_relay() {
+    let mut presented = switched();
+    outputs_line(&mut presented);
+    presented.call = presented.call.keep_media_here(Time::EPOCH);
+    assert_eq!(outputs_line(&mut presented), "bridge 1-2, >1 direct 1 end, >2 direct 1 end");
+    let mut resumed = presented.handle_input(Input::Unhold { leg: CALLER }, Time::EPOCH);
+    assert_eq!(outputs_line(&mut resumed), "bridge 1-2, >1 ESTABLISHED", "no other attempt is made");
 }

@@ -128,7 +128,7 @@ impl Established {
         cx.media([connect]);
         // A hold by the transferee outlasts the transfer, because the transferee's page still shows it.
         if !self.has_hold() {
-            cx.media([Command::Bridge { a: self.key(by.other()), b: leg }]);
+            cx.bridge(self.participant(by.other()), self.participant(by));
         }
         cx.report(CallEvent::TransferCompleted { by: Some(transferor.participant.leg), target: Some(leg) });
         self.report_hold_by_description(by, false, cx);

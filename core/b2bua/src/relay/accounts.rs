@@ -1,4 +1,5 @@
-//! Use of the accounts at SIP servers. All client sessions with the same account settings share one registration.
+//! Use of the accounts at SIP servers. All client sessions and calls of the application with the same account settings
+//! share one registration.
 //!
 //! ```text
 //!  first session            Registered                last session has ended
@@ -16,7 +17,9 @@ use crate::config::{LoginName, Trunk};
 use crate::io::Output;
 use offhook_clock::Time;
 use offhook_limits::offense::Kind;
+use offhook_media::command::LegKey;
 use offhook_signaling::message::ServerMessage;
+use offhook_signaling::reason::EndReason;
 use offhook_signaling::server::close_code;
 use offhook_sip::user_agent::io::{Account, AccountId, Command, Failure};
 use std::collections::BTreeSet;
@@ -54,12 +57,24 @@ impl Relay {
     /// Adds a session to an account with these settings. The first session creates the account; sessions with the same
     /// settings and password share it.
     pub(super) fn use_account(&mut self, account: PageAccount, session: SessionId) -> AccountId {
+        let id = self.shared_account(account);
+        self.accounts.join(id, session);
+        id
+    }
+
+    /// Adds a call of the application to an account with these settings, like [`Self::use_account`].
+    pub(super) fn use_account_for_call(&mut self, account: PageAccount, leg: LegKey) -> AccountId {
+        let id = self.shared_account(account);
+        self.accounts.join_call(id, leg);
+        id
+    }
+
+    fn shared_account(&mut self, account: PageAccount) -> AccountId {
         if let Some(id) = self.accounts.find(&account) {
-            self.accounts.join(id, session);
             return id;
         }
         let (id, account) = self.add_account(account);
-        self.accounts.insert(id, account, session);
+        self.accounts.insert(id, account);
         id
     }
 
@@ -88,6 +103,13 @@ impl Relay {
         }
     }
 
+    /// Removes a call of the application from an account; an account that nothing uses is unregistered.
+    pub(super) fn leave_account_of_call(&mut self, id: AccountId, leg: LegKey) {
+        if self.accounts.leave_call(id, leg) {
+            self.command(Command::RemoveAccount { account: id });
+        }
+    }
+
     pub(super) fn registered(&mut self, id: AccountId, now: Time) {
         if self.accounts.is_unproved(id) {
             self.count_login(id, true, now);
@@ -99,6 +121,7 @@ impl Relay {
                 self.send_to_session(session, &ServerMessage::Registered);
             }
         }
+        self.end_wait_for_registration(id, Ok(()), now);
     }
 
     fn sessions_with(&self, id: AccountId) -> BTreeSet<SessionId> {
@@ -144,6 +167,7 @@ impl Relay {
             let (is_trunk, failure) = (self.accounts.is_trunk(id), failure.clone());
             self.outputs.push_back(Output::RegistrationFailed { is_trunk, failure, retry_in });
         }
+        self.end_wait_for_registration(id, Err(end_reason_of(failure)), now);
         for session in self.sessions_with(id) {
             let Some(login) = self.clients.get(session).map(|session| session.caller().to_owned()) else { continue };
             let fail = ServerMessage::Fail {
@@ -157,6 +181,16 @@ impl Relay {
                 self.dismiss(session, close_code::POLICY, info.clone(), now);
             }
         }
+    }
+}
+
+/// Returns the end of a call that waits for a registration.
+const fn end_reason_of(failure: &Failure) -> EndReason {
+    match failure {
+        Failure::Timeout => EndReason::ServerTimeout,
+        Failure::Unreachable | Failure::NoSuchHost => EndReason::ServerUnreachable,
+        failure if is_wrong_login(failure) => EndReason::Forbidden,
+        Failure::WrongPassword { .. } | Failure::Refused { .. } => EndReason::SipFailure,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::call::{Call, CallKey, SessionId};
 use crate::command::CallRef;
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_signaling::message::CallId;
-use offhook_sip::user_agent::io::{BindingId, InviteId};
+use offhook_sip::user_agent::io::{AccountId, BindingId, InviteId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -28,6 +28,8 @@ pub(super) enum LegEndpoint {
     Browser { session: SessionId, call_id: CallId },
     /// A SIP endpoint.
     Sip(Box<SipLeg>),
+    /// The application: its identifier of the call, and the account that it uses for this call only.
+    Application { call_id: CallId, account: Option<AccountId> },
 }
 
 /// A leg to a SIP endpoint.
@@ -54,6 +56,8 @@ pub(super) struct CallTable {
     calls: BTreeMap<CallKey, Call>,
     legs: BTreeMap<LegKey, LegEntry>,
     by_call_id: BTreeMap<SessionId, BTreeMap<CallId, LegKey>>,
+    /// The legs of the application, by its identifiers of their calls.
+    of_application: BTreeMap<CallId, LegKey>,
     #[serde(with = "offhook_limits::pairs")]
     by_invite: BTreeMap<InviteId, LegKey>,
     by_phone: BTreeMap<BindingId, BTreeSet<LegKey>>,
@@ -109,6 +113,7 @@ impl CallTable {
 
     fn has_no_indexes(&self) -> bool {
         self.by_call_id.is_empty()
+            && self.of_application.is_empty()
             && self.by_invite.is_empty()
             && self.by_phone.is_empty()
             && self.by_mark.is_empty()
@@ -148,13 +153,17 @@ impl CallTable {
                 self.by_fragment.extend(sip.fragment.iter().map(|fragment| (fragment.clone(), leg)));
                 self.by_rtp.extend(sip.rtp.iter().map(|address| (*address, leg)));
             }
+            LegEndpoint::Application { call_id, .. } => {
+                self.of_application.insert(call_id.clone(), leg);
+            }
         }
         self.legs.insert(leg, entry);
     }
 
-    /// Removes a leg from all indexes. Its worker is known until [`Self::forget_removed`].
-    pub(super) fn remove_leg(&mut self, leg: LegKey) {
-        let Some(LegEntry { worker, endpoint, .. }) = self.legs.remove(&leg) else { return };
+    /// Removes a leg from all indexes. Its worker is known until [`Self::forget_removed`]. Returns the account that the
+    /// leg of the application has used.
+    pub(super) fn remove_leg(&mut self, leg: LegKey) -> Option<AccountId> {
+        let LegEntry { worker, endpoint, .. } = self.legs.remove(&leg)?;
         self.removed.insert(leg, worker);
         match endpoint {
             LegEndpoint::Browser { session, call_id } => {
@@ -166,7 +175,12 @@ impl CallTable {
                 }
             }
             LegEndpoint::Sip(sip) => self.remove_sip_indexes(leg, &sip),
+            LegEndpoint::Application { call_id, account } => {
+                self.of_application.remove(&call_id);
+                return account;
+            }
         }
+        None
     }
 
     fn remove_sip_indexes(&mut self, leg: LegKey, sip: &SipLeg) {
@@ -270,8 +284,13 @@ impl CallTable {
     fn sip_leg(&self, invite: InviteId) -> Option<&SipLeg> {
         match &self.legs.get(self.by_invite.get(&invite)?)?.endpoint {
             LegEndpoint::Sip(sip) => Some(sip),
-            LegEndpoint::Browser { .. } => None,
+            LegEndpoint::Browser { .. } | LegEndpoint::Application { .. } => None,
         }
+    }
+
+    /// Returns whether a session or the application has a call with this identifier.
+    pub(super) fn has_call_id(&self, id: &CallId) -> bool {
+        self.of_application.contains_key(id) || self.by_call_id.values().any(|calls| calls.contains_key(id))
     }
 
     /// Returns whether the INVITE of a leg was received from an unknown source.

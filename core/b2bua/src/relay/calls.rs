@@ -9,7 +9,8 @@ use super::routing_questions::{PlacedCall, RoutedCall};
 use super::{Relay, headers};
 use crate::address::{Address, shortened};
 use crate::call::{
-    self, Call, CallEvent, CallKey, End, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side,
+    self, Call, CallEvent, CallKey, CollectionEnd, End, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup,
+    Side,
 };
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::config::LoginName;
@@ -49,7 +50,7 @@ impl Relay {
                 let (sdp, lines) = (answer.sdp, Alert::lines_of_page(&answer.sip_sdp));
                 self.on_call(session, &answer.call_id, now, |at| CallCommand::Answer { at, sdp, lines });
             }
-            ClientMessage::Hangup(id) => self.on_call(session, &id, now, |at| CallCommand::HangUp { at }),
+            ClientMessage::Hangup(id) => self.on_call(session, &id, now, |at| CallCommand::HangUp { at, reason: None }),
             ClientMessage::Hold { call_id, .. } => self.on_call(session, &call_id, now, |at| CallCommand::Hold { at }),
             ClientMessage::Unhold(id) => self.on_call(session, &id, now, |at| CallCommand::Resume { at }),
             ClientMessage::SendDtmf { call_id, kind, digits } => self.send_dtmf(session, &call_id, kind, &digits, now),
@@ -128,7 +129,7 @@ impl Relay {
 
     pub(super) fn drain_call(&mut self, key: CallKey, now: Time) {
         let Some(worker) = self.calls.get(key).map(Call::worker) else { return };
-        let mut left = Vec::new();
+        let (mut left, mut accounts) = (Vec::new(), Vec::new());
         self.calls.count_ignored(key);
         while let Some(output) = self.calls.get_mut(key).and_then(Call::poll_output) {
             match output {
@@ -136,28 +137,37 @@ impl Relay {
                 call::Output::Media(command) => self.dispatch_media(command, key, worker),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Release { leg, sip } => {
+                    self.end_collection(leg, CollectionEnd::Left, now);
+                    self.audio.forget_leg(leg);
                     let worker = self.calls.worker_of(leg).unwrap_or(worker);
-                    self.release_leg(leg, sip, worker, now);
+                    let account = self.release_leg(leg, sip, worker, now);
+                    accounts.extend(account.map(|account| (account, leg)));
                     left.push(leg);
                 }
                 call::Output::FreePorts(ports) => self.free_ports(&ports, worker, now),
                 call::Output::ReferRefused { leg, fallback } => self.transfer_here(key, leg, fallback, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
+                    self.end_recordings_of(key);
                     self.calls.remove(key);
                     self.workers.end_call(key);
                     self.end_guarded(key);
                 }
             }
         }
+        self.follow_sides(key);
         // The workers of removed legs are needed until the commands that close the legs have been sent.
         self.calls.forget_removed(&left);
+        // After the commands that end the SIP dialogs of the account.
+        for (account, leg) in accounts {
+            self.leave_account_of_call(account, leg);
+        }
         let at = self.calls.get(key).and_then(Call::poll_timeout);
         self.deadlines.set(Owner::Call(key), at);
     }
 
     /// Reports an event to the browsers that it concerns, and to the shell.
-    fn report(&mut self, call: CallKey, event: CallEvent, has_video: bool, now: Time) {
+    pub(super) fn report(&mut self, call: CallKey, event: CallEvent, has_video: bool, now: Time) {
         for (session, message) in self.presenter.present(&event, has_video, self.config.busy_status) {
             self.send_to_session(session, &message);
         }
@@ -233,7 +243,7 @@ impl Relay {
                 self.report(plan.call, own.placed(), false, now);
                 let to = alert.callee.clone();
                 let subject = self.subject_of_placed(session, &own, &offer);
-                let placed = PlacedCall { plan, caller: own, offer, alert };
+                let placed = PlacedCall { plan, caller: own, offer: Some(offer), alert };
                 self.request_route(source, to, subject, RoutedCall::Placed(Box::new(placed)), now);
             }
             sections => {
@@ -245,7 +255,8 @@ impl Relay {
         Ok(Accepted::Placed(at))
     }
 
-    /// Starts a call of a browser after the shell has returned its targets, or the reason why there is none.
+    /// Starts a call of a browser or of the application, which has been reported as placed, to its targets, or ends it
+    /// with the reason why there is none.
     pub(super) fn begin_placed(&mut self, placed: PlacedCall, targets: Result<Vec<Target>, End>, now: Time) {
         let PlacedCall { plan, caller, offer, alert } = placed;
         if let Side::Browser(browser) = &caller.side {
@@ -254,7 +265,7 @@ impl Relay {
         let targets = targets.and_then(|targets| Ok(self.admit_ringing(targets, &alert, now)?));
         let targets = targets.and_then(|targets| Ok(self.ring_targets(targets, plan, &alert, now)?));
         let setup = self.call_setup(plan.worker);
-        self.calls.insert(plan.call, Call::place_routed(setup, caller, Some(offer), targets, now));
+        self.calls.insert(plan.call, Call::place_routed(setup, caller, offer, targets, now));
         self.drain_call(plan.call, now);
     }
 

@@ -19,20 +19,35 @@ impl Relay {
     pub(super) fn execute(&mut self, command: CallCommand, now: Time) -> CommandResult {
         match command {
             CallCommand::Place(new_call) => self.place(*new_call, now),
+            CallCommand::Start(call) => self.start(*call, now),
+            CallCommand::Bridge { call, other } => self.bridge(call, other, now),
+            CallCommand::CollectDigits { at, limits } => self.collect(at, limits, now),
+            CallCommand::Play { at, playback } => self.play(at, playback, now),
+            CallCommand::StopPlayback { at } => self.stop_playback(at),
+            CallCommand::Mute { at, direction } => self.mute(at, direction, true, now),
+            CallCommand::Unmute { at, direction } => self.mute(at, direction, false, now),
+            CallCommand::Record { call, recording, file } => self.record(call, recording, file, now),
+            CallCommand::ControlRecording { call, action } => self.control_recording(call, action, now),
+            CallCommand::EndSession { session } => self.end_session(session, now),
             CallCommand::Answer { at, sdp, lines } => {
                 let can_answer = |call: &Call| call.is_alerting(at.leg).then_some(()).ok_or(CommandError::NotAlerting);
                 self.pass(at, can_answer, |leg| call::Input::Answer { leg, sdp, lines }, now)
             }
-            CallCommand::HangUp { at } if self.is_unrouted(at) => {
-                self.call_input(at.call, call::Input::HangUp { leg: at.leg }, now);
+            CallCommand::HangUp { at, reason } if self.is_unrouted(at) => {
+                self.call_input(at.call, call::Input::HangUp { leg: at.leg, reason }, now);
                 Ok(Accepted::Passed)
             }
-            CallCommand::HangUp { at } => self.pass(at, |_| Ok(()), |leg| call::Input::HangUp { leg }, now),
+            CallCommand::HangUp { at, reason } => {
+                self.pass(at, |_| Ok(()), |leg| call::Input::HangUp { leg, reason }, now)
+            }
             CallCommand::Hold { at } => self.pass(at, established(at), |leg| call::Input::Hold { leg }, now),
             CallCommand::Resume { at } => self.pass(at, established(at), |leg| call::Input::Unhold { leg }, now),
             CallCommand::SendDtmf { at, method, digits } => {
                 let digits = digits.as_str().to_owned();
-                self.pass(at, established(at), |leg| call::Input::SendDtmf { leg, method, digits }, now)
+                let sent = digits.clone();
+                self.pass(at, established(at), |leg| call::Input::SendDtmf { leg, method, digits }, now)?;
+                self.collect_digits(at.leg, &sent, now);
+                Ok(Accepted::Passed)
             }
             CallCommand::TransferBlind { at, target, refer } => self.transfer_blind(at, &target, refer, now),
             CallCommand::TransferAttended { at, other } => self.transfer_attended(at, other, now),

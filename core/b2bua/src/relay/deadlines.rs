@@ -2,6 +2,7 @@
 
 use crate::call::{CallKey, SessionId};
 use crate::io::{ConnectionId, RequestId};
+use offhook_media::command::LegKey;
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ pub(super) enum Owner {
     MediaNames(InviteId),
     Record(CallKey),
     Routing(RequestId),
+    Digits(LegKey),
     Authorization(RequestId),
     Duration(CallKey),
     Token(SessionId),

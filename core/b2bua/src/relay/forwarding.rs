@@ -16,7 +16,7 @@ impl Relay {
             Source::Unknown => false,
             Source::Account(account) if self.accounts.is_operators(*account) => self.may_forward_to(target),
             // Calls at a page's own account are charged to that account. Phones may call the target themselves.
-            Source::Account(_) | Source::Phone(_) | Source::Session(_) => true,
+            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Application(_) => true,
         }
     }
 
@@ -47,7 +47,9 @@ impl Relay {
             Source::Account(account) if self.accounts.is_operators(*account) => {
                 Address::of_login(target.login().clone())
             }
-            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Unknown => target.clone(),
+            Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Application(_) | Source::Unknown => {
+                target.clone()
+            }
         }
     }
 }

@@ -9,10 +9,13 @@
 //! `keepAlive`, the session of a verified login survives a reconnect.
 
 mod accounts;
+mod application;
+mod audio;
 mod authorizations;
 mod call_table;
 mod calls;
 mod clients;
+mod collecting;
 mod commands;
 mod configured_users;
 mod deadlines;
@@ -45,14 +48,16 @@ mod submissions;
 mod tokens;
 mod transfer;
 
-use crate::call::SessionId;
+use crate::call::{CollectionEnd, SessionId};
 use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
+use audio::{CallAudio, RecordedPart};
 use authorizations::Authorizations;
 use call_table::CallTable;
 use clients::{Clients, Session, Socket};
+use collecting::Collections;
 use configured_users::ConfiguredUsers;
 pub use snapshots::{AccountRegistration, AccountSnapshot, PhoneSnapshot, SessionSnapshot};
 
@@ -139,6 +144,8 @@ pub struct Relay {
     workers: MediaWorkers,
     media_names: MediaNames,
     questions: RoutingQuestions,
+    collections: Collections,
+    audio: CallAudio,
     authorizations: Authorizations,
     submissions: Submissions,
     guards: CallGuards,
@@ -189,6 +196,8 @@ impl Relay {
             workers,
             media_names: MediaNames::default(),
             questions: RoutingQuestions::default(),
+            collections: Collections::default(),
+            audio: CallAudio::default(),
             authorizations: Authorizations::default(),
             submissions: Submissions::default(),
             guards: CallGuards::new(),
@@ -285,6 +294,7 @@ impl Relay {
                 Owner::MediaNames(invite) => self.release(invite, now),
                 Owner::Record(call) => self.record_overdue(call),
                 Owner::Routing(request) => self.routing_timed_out(request, now),
+                Owner::Digits(leg) => self.end_collection(leg, CollectionEnd::Timeout, now),
                 Owner::Authorization(request) => self.authorization_timed_out(request, now),
                 Owner::Duration(call) => self.end_long_call(call, now),
                 Owner::Token(session) => self.watch_token(session, now),
@@ -381,8 +391,11 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            // No call plays or records audio.
-            Event::LegConnected { .. } | Event::PlaybackEnded { .. } | Event::RecordingEnded { .. } => return,
+            Event::LegConnected { .. } => return,
+            Event::PlaybackEnded { leg, playback, end } => return self.playback_ended(leg, playback, end, now),
+            Event::RecordingEnded { leg, recording, end, duration, lost } => {
+                return self.recording_ended(RecordedPart { leg, recording, end, duration, lost }, now);
+            }
             Event::LegReports(ref reports) => return self.leg_reports(reports, now),
             Event::PortsReserved { ref ready, ref in_use } => return self.ports_reserved(ready, in_use, now),
             Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),
@@ -390,8 +403,15 @@ impl Relay {
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),
             Event::DtmfReceived { leg, digit } => (leg, Input::DtmfReceived { leg, digit }),
         };
+        let digit = match input {
+            Input::DtmfReceived { digit, .. } => Some(digit.to_string()),
+            _ => None,
+        };
         if let Some(call) = self.calls.call_of(leg) {
             self.call_input(call, input, now);
+        }
+        if let Some(digit) = digit {
+            self.collect_digits(leg, &digit, now);
         }
     }
 

@@ -117,7 +117,7 @@ impl Alert {
         CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }
     }
 
-    fn participant(&self, leg: LegKey, address: String, incoming: bool, side: Side) -> Participant {
+    pub(super) fn participant(&self, leg: LegKey, address: String, incoming: bool, side: Side) -> Participant {
         let Self { caller, callee, visible_name, custom, anonymous, .. } = self.clone();
         Participant { leg, address, incoming, caller, callee, visible_name, custom, anonymous, side }
     }
@@ -337,13 +337,20 @@ impl Relay {
         }
     }
 
-    /// Releases the leg of a participant that has left its call.
-    pub(super) fn release_leg(&mut self, leg: LegKey, sip: Option<SipResources>, worker: WorkerId, now: Time) {
-        self.calls.remove_leg(leg);
+    /// Releases the leg of a participant that has left its call. Returns the account that the application has used.
+    pub(super) fn release_leg(
+        &mut self,
+        leg: LegKey,
+        sip: Option<SipResources>,
+        worker: WorkerId,
+        now: Time,
+    ) -> Option<AccountId> {
+        let account = self.calls.remove_leg(leg);
         self.presenter.close(leg);
         if let Some(SipResources { ports, .. }) = sip {
             self.free_ports(&ports, worker, now);
         }
+        account
     }
 
     /// Returns RTP ports of a call to the pool of the worker, where they stay unused for the configured time.

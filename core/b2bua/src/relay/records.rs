@@ -59,6 +59,7 @@ impl Relay {
     fn finish_record(&mut self, complete: Option<EndedCall>) {
         let Some(EndedCall { record, reason, at }) = complete else { return };
         self.deadlines.set(Owner::Record(record.call), None);
+        self.audio.forget(record.call);
         self.outputs.push_back(Output::CallEvent { event: CallEvent::Ended { reason }, record: Box::new(record), at });
     }
 }

@@ -65,6 +65,7 @@ impl Relay {
                 let account = self.clients.get(browser.session)?.account();
                 account.is_none().then(|| self.source_of_session(browser.session))
             }
+            Side::Application(application) => application.account.is_none().then_some(Source::Application(None)),
             Side::Sip(peer) if self.calls.is_unknown(peer.invite()) => Some(Source::Unknown),
             Side::Sip(peer) => match peer.account() {
                 Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),

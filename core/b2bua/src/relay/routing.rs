@@ -41,6 +41,7 @@ impl Relay {
         match from {
             Source::Session(session) => self.clients.get(*session).and_then(Session::account),
             Source::Account(account) => Some(*account).filter(|account| !self.accounts.is_trunk(*account)),
+            Source::Application(account) => *account,
             Source::Phone(_) | Source::Unknown => None,
         }
     }

@@ -29,7 +29,7 @@ use offhook_sdp::sip::SipDescription;
 use offhook_signaling::message::{CallId, CallStatus};
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::Extension;
-use offhook_sip::user_agent::io::{InboundInvite, InviteId};
+use offhook_sip::user_agent::io::{AccountId, InboundInvite, InviteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,18 +38,21 @@ use std::collections::BTreeMap;
 pub(super) enum RoutedCall {
     /// A call of a browser, which has been reported as placed.
     Placed(Box<PlacedCall>),
+    /// A call of the application, which has been reported as placed and waits for the registration of its account.
+    Registering { placed: Box<PlacedCall>, account: AccountId },
     /// An inbound call.
     Inbound { invite: InviteId, request: Box<InboundInvite>, call: CallKey },
     /// A transfer of an established call.
     Transfer { at: CallRef, target: Box<Address>, refer: Box<ReferOptions> },
 }
 
-/// A call of a browser between its placement and its routing.
+/// A call of a browser or of the application between its placement and its routing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PlacedCall {
     pub(super) plan: CallPlan,
     pub(super) caller: Participant,
-    pub(super) offer: Vec<Section>,
+    /// `None` for a call of the application.
+    pub(super) offer: Option<Vec<Section>>,
     pub(super) alert: Alert,
 }
 
@@ -64,7 +67,7 @@ struct Question {
 impl RoutedCall {
     const fn call(&self) -> CallKey {
         match self {
-            Self::Placed(placed) => placed.plan.call,
+            Self::Placed(placed) | Self::Registering { placed, .. } => placed.plan.call,
             Self::Inbound { call, .. } => *call,
             Self::Transfer { at, .. } => at.call,
         }
@@ -100,9 +103,12 @@ impl RoutingQuestions {
         self.open.iter().find(|(_, question)| is_meant(&question.routed)).map(|(request, _)| *request)
     }
 
-    /// Returns the question about a call of a browser that is not routed yet.
+    /// Returns the question about a call of a browser or of the application that is not routed yet.
     fn placed(&self, call: CallKey) -> Option<RequestId> {
-        self.find(|routed| matches!(routed, RoutedCall::Placed(placed) if placed.plan.call == call))
+        self.find(|routed| match routed {
+            RoutedCall::Placed(placed) | RoutedCall::Registering { placed, .. } => placed.plan.call == call,
+            RoutedCall::Inbound { .. } | RoutedCall::Transfer { .. } => false,
+        })
     }
 
     /// Returns whether the target of a transfer by this participant has been requested.
@@ -211,7 +217,7 @@ impl Relay {
         now: Time,
     ) {
         match routed {
-            RoutedCall::Placed(mut placed) => {
+            RoutedCall::Placed(mut placed) | RoutedCall::Registering { mut placed, .. } => {
                 placed.alert.callee = callee.unwrap_or(placed.alert.callee);
                 self.begin_placed(*placed, targets, now);
             }
@@ -228,7 +234,9 @@ impl Relay {
     /// Returns the targets that the relay itself determines.
     fn local_targets(&self, source: &Source, routed: &RoutedCall) -> Result<Vec<Target>, EndReason> {
         match routed {
-            RoutedCall::Placed(placed) => self.route(source, &placed.alert.callee),
+            RoutedCall::Placed(placed) | RoutedCall::Registering { placed, .. } => {
+                self.route(source, &placed.alert.callee)
+            }
             RoutedCall::Inbound { request, .. } => self.called(request).2,
             RoutedCall::Transfer { target, .. } => self.route(source, target),
         }
@@ -265,7 +273,45 @@ impl Relay {
         if targets.is_empty() { Err(refusal) } else { Ok(targets) }
     }
 
-    /// Returns whether this is a leg of a browser's call that is not routed yet.
+    /// Delays the routing of a call of the application until its account is registered.
+    pub(super) fn await_registration(&mut self, account: AccountId, placed: PlacedCall, now: Time) {
+        let request = RequestId(self.fresh_id());
+        let until = now + self.config.ring_timeout;
+        self.deadlines.set(Owner::Routing(request), Some(until));
+        let (source, placed) = (Source::Application(Some(account)), Box::new(placed));
+        let routed = RoutedCall::Registering { placed, account };
+        self.questions.open.insert(request, Question { source, routed, until });
+    }
+
+    /// Routes the calls that wait for the registration of an account, or ends them.
+    pub(super) fn end_wait_for_registration(&mut self, id: AccountId, result: Result<(), EndReason>, now: Time) {
+        let is_meant =
+            |routed: &RoutedCall| matches!(routed, RoutedCall::Registering { account, .. } if *account == id);
+        while let Some(request) = self.questions.find(is_meant) {
+            let Some(Question { source, routed: RoutedCall::Registering { placed, .. }, .. }) =
+                self.take_question(request)
+            else {
+                return;
+            };
+            match result {
+                Ok(()) => self.route_placed(source, *placed, now),
+                Err(reason) => self.begin_placed(*placed, Err(reason.into()), now),
+            }
+        }
+    }
+
+    /// Determines the targets of a call that has been reported as placed, and alerts them.
+    pub(super) fn route_placed(&mut self, source: Source, placed: PlacedCall, now: Time) {
+        if self.routes_externally() {
+            let to = placed.alert.callee.clone();
+            // The application need not authorize its own call.
+            return self.request_route(source, to, None, RoutedCall::Placed(Box::new(placed)), now);
+        }
+        let targets = self.route(&source, &placed.alert.callee).map_err(End::from);
+        self.begin_placed(placed, targets, now);
+    }
+
+    /// Returns whether this is a leg of a browser's or the application's call that is not routed yet.
     pub(super) fn is_unrouted(&self, at: CallRef) -> bool {
         self.calls.call_of(at.leg) == Some(at.call) && self.questions.placed(at.call).is_some()
     }

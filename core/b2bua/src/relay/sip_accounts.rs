@@ -3,6 +3,7 @@
 use super::sip_options::PageAccount;
 use crate::address::Server;
 use crate::call::SessionId;
+use offhook_media::command::LegKey;
 use offhook_sip::user_agent::io::{Account, AccountId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,13 +35,16 @@ pub(super) struct ServerAccount {
     last_failure: Option<String>,
     /// Empty for the trunk.
     sessions: BTreeSet<SessionId>,
+    /// The legs of the application that use the account.
+    calls: BTreeSet<LegKey>,
 }
 
 impl ServerAccount {
     fn new(account: PageAccount) -> Self {
         let PageAccount { settings, domain, is_configured } = account;
         let (registration, last_failure) = (Registration::Requested, None);
-        Self { settings, domain, is_configured, registration, last_failure, sessions: BTreeSet::new() }
+        let (sessions, calls) = (BTreeSet::new(), BTreeSet::new());
+        Self { settings, domain, is_configured, registration, last_failure, sessions, calls }
     }
 
     pub(super) const fn settings(&self) -> &Account {
@@ -162,12 +166,11 @@ impl SipAccounts {
         self.get(id).is_some_and(|known| known.is_same(account))
     }
 
-    /// Adds an account with its first session.
-    pub(super) fn insert(&mut self, id: AccountId, account: PageAccount, session: SessionId) {
+    /// Adds an account, which a session or a call of the application is to join.
+    pub(super) fn insert(&mut self, id: AccountId, account: PageAccount) {
         let uri = account.settings.identity.uri.to_string();
         self.by_address.entry(uri).or_default().insert(id);
         self.accounts.insert(id, ServerAccount::new(account));
-        self.join(id, session);
     }
 
     /// Adds a session to an account.
@@ -177,14 +180,33 @@ impl SipAccounts {
         }
     }
 
-    /// Removes a session from an account. Returns whether the account was removed, because it was its last session.
+    /// Adds a call of the application to an account.
+    pub(super) fn join_call(&mut self, id: AccountId, leg: LegKey) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.calls.insert(leg);
+        }
+    }
+
+    /// Removes a session from an account. Returns whether the account was removed, because nothing else uses it.
     pub(super) fn leave(&mut self, id: AccountId, session: SessionId) -> bool {
-        let Some(account) = self.accounts.get_mut(&id) else { return false };
-        let is_last = account.sessions.remove(&session) && account.sessions.is_empty();
-        if is_last {
+        let account = self.accounts.get_mut(&id);
+        let is_member = account.is_some_and(|account| account.sessions.remove(&session));
+        is_member && self.remove_unused(id)
+    }
+
+    /// Removes a call of the application from an account, like [`Self::leave`].
+    pub(super) fn leave_call(&mut self, id: AccountId, leg: LegKey) -> bool {
+        let account = self.accounts.get_mut(&id);
+        let is_member = account.is_some_and(|account| account.calls.remove(&leg));
+        is_member && self.remove_unused(id)
+    }
+
+    fn remove_unused(&mut self, id: AccountId) -> bool {
+        let is_unused = self.get(id).is_some_and(|account| account.sessions.is_empty() && account.calls.is_empty());
+        if is_unused {
             self.remove(id);
         }
-        is_last
+        is_unused
     }
 
     fn remove(&mut self, id: AccountId) {

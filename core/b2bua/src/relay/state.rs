@@ -2,9 +2,11 @@
 //! form (`relay/saved.rs`).
 
 use super::Relay;
+use super::audio::CallAudio;
 use super::authorizations::Authorizations;
 use super::call_table::CallTable;
 use super::clients::Clients;
+use super::collecting::Collections;
 use super::configured_users::ConfiguredUsers;
 use super::deadlines::Owner;
 use super::guards::CallGuards;
@@ -47,6 +49,8 @@ pub(super) struct RelayState {
     workers: MediaWorkers,
     media_names: MediaNames,
     questions: RoutingQuestions,
+    collections: Collections,
+    audio: CallAudio,
     authorizations: Authorizations,
     submissions: Submissions,
     guards: CallGuards,
@@ -72,6 +76,8 @@ impl Relay {
             workers: self.workers.clone(),
             media_names: self.media_names.clone(),
             questions: self.questions.clone(),
+            collections: self.collections.clone(),
+            audio: self.audio.clone(),
             authorizations: self.authorizations.clone(),
             submissions: self.submissions.clone(),
             guards: self.guards.clone(),
@@ -120,6 +126,8 @@ impl Relay {
             workers: state.workers.configured(&config),
             media_names: state.media_names,
             questions: state.questions,
+            collections: state.collections,
+            audio: state.audio,
             authorizations: state.authorizations,
             submissions: state.submissions,
             guards: state.guards,

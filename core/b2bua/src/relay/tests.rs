@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 mod admission;
+mod application;
 mod authorization;
 mod commands;
 mod flows;
@@ -9,6 +10,7 @@ mod forwarding;
 mod hold;
 mod hold_at_start;
 mod lifecycle;
+mod media;
 mod media_names;
 mod ports;
 mod records;
@@ -260,6 +262,7 @@ impl Bench {
             .chain(relay.media_names.deadlines())
             .chain(relay.records.deadlines())
             .chain(relay.questions.deadlines())
+            .chain(relay.collections.deadlines())
             .chain(relay.authorizations.deadlines())
             .chain(relay.submissions.deadlines())
             .chain(relay.guards.deadlines())
@@ -478,6 +481,7 @@ impl Bench {
         assert!(self.relay.workers.is_idle(), "shares in the ports are left");
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         assert!(self.relay.questions.is_empty(), "calls wait for their routing");
+        assert!(self.relay.collections.is_empty() && self.relay.audio.is_empty(), "digits or audio are left");
         assert!(self.relay.authorizations.is_empty() && self.relay.submissions.is_empty(), "questions are open");
         assert!(self.relay.guards.is_empty(), "calls are still counted for their callers");
         let opened = self.media.iter().filter_map(|c| match c {

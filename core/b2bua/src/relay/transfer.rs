@@ -148,6 +148,7 @@ impl Relay {
         let peer = match &leg.participant.side {
             Side::Browser(browser) => return Some(self.source_of_session(browser.session)),
             Side::Sip(peer) => peer,
+            Side::Application(application) => return Some(Source::Application(application.account)),
         };
         if self.calls.is_unknown(peer.invite()) {
             return Some(Source::Unknown);
@@ -235,6 +236,8 @@ impl Relay {
             remote.participant.browser().is_some_and(|browser| other_remote.participant.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
+        } else if !remote.participant.has_media() && !other_remote.participant.has_media() {
+            Some("both calls are with the application")
         } else if !self.config.conversions.can_join(&remote.streams, &other_remote.streams) {
             Some(EndReason::NoCommonCodecs.info())
         } else {

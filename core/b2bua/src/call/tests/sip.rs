@@ -49,7 +49,7 @@ pub(super) fn describe_command(command: &Command) -> String {
     }
 }
 
-fn phone_sdp() -> String {
+pub(super) fn phone_sdp() -> String {
     crate::relay::tests::sip_calls::phone_sdp(4000, "sendrecv")
 }
 
@@ -79,7 +79,7 @@ fn peer(leg: LegKey, dialog: PeerDialog) -> Participant {
     Participant { side: Side::Sip(Box::new(Peer::new(setup))), ..participant(leg) }
 }
 
-fn outbound(leg: LegKey) -> Participant {
+pub(super) fn outbound(leg: LegKey) -> Participant {
     let request = OutboundInvite {
         account: None,
         from: None,
@@ -103,7 +103,7 @@ fn offer_of(participant: &mut Participant) -> (RemoteOffer, Vec<Section>) {
     (offer, media)
 }
 
-fn place(caller: Participant, offer: Option<Vec<Section>>, callee: Participant) -> PresentedCall {
+pub(super) fn place(caller: Participant, offer: Option<Vec<Section>>, callee: Participant) -> PresentedCall {
     let side = RelaySide {
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
@@ -124,11 +124,11 @@ fn sip(leg: LegKey, event: SipEvent) -> Input {
     Input::Sip { leg, event }
 }
 
-fn then(call: PresentedCall, input: Input) -> PresentedCall {
+pub(super) fn then(call: PresentedCall, input: Input) -> PresentedCall {
     call.handle_input(input, Time::EPOCH)
 }
 
-fn answered(leg: LegKey, sdp: Option<String>) -> Input {
+pub(super) fn answered(leg: LegKey, sdp: Option<String>) -> Input {
     sip(leg, SipEvent::Answered { branch: Branch(0), sdp })
 }
 
@@ -171,7 +171,7 @@ fn transferring() -> PresentedCall {
 }
 
 fn handed_over() -> PresentedCall {
-    then(transferring(), Input::HangUp { leg: CALLER })
+    then(transferring(), Input::HangUp { leg: CALLER, reason: None })
 }
 
 /// The phone transfers the browser.
@@ -226,7 +226,7 @@ fn looped_and_bridged() -> PresentedCall {
     then(looped_and_answered(), answered(CALLEE, Some(mirrored())))
 }
 
-fn inputs() -> Vec<(&'static str, Input)> {
+pub(super) fn inputs() -> Vec<(&'static str, Input)> {
     let replacing = || {
         let mut participant = peer(LegKey(5), PeerDialog::Inbound);
         let (offer, _) = offer_of(&mut participant);
@@ -252,9 +252,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("4 ended", ended(BACK)),
         ("answer of browser 2", Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }),
         ("answer of browser 3", Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] }),
-        ("hang-up by 1", Input::HangUp { leg: CALLER }),
-        ("hang-up by 2", Input::HangUp { leg: CALLEE }),
-        ("hang-up by 3", Input::HangUp { leg: TARGET }),
+        ("hang-up by 1", Input::HangUp { leg: CALLER, reason: None }),
+        ("hang-up by 2", Input::HangUp { leg: CALLEE, reason: None }),
+        ("hang-up by 3", Input::HangUp { leg: TARGET, reason: None }),
         ("hold by 1", Input::Hold { leg: CALLER }),
         ("unhold by 1", Input::Unhold { leg: CALLER }),
         ("offer answered by 1", sip(CALLER, SipEvent::OfferAnswered { sdp: Some(phone_sdp()) })),

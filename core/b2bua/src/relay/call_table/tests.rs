@@ -112,7 +112,9 @@ proptest! {
             world.assert_indexes();
         }
         let legs = world.table.legs();
-        legs.iter().for_each(|leg| world.table.remove_leg(*leg));
+        for leg in &legs {
+            world.table.remove_leg(*leg);
+        }
         world.table.forget_removed(&legs);
         prop_assert!(world.table.is_empty());
         prop_assert_eq!(world.table, CallTable::default());

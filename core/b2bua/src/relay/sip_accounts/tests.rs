@@ -57,7 +57,8 @@ proptest! {
                     let id = accounts.find(&asked).inspect(|id| accounts.join(*id, SessionId(session)));
                     let id = id.unwrap_or_else(|| {
                         next += 1;
-                        accounts.insert(AccountId(next), asked, SessionId(session));
+                        accounts.insert(AccountId(next), asked);
+                        accounts.join(AccountId(next), SessionId(session));
                         AccountId(next)
                     });
                     used.insert(session, id);
@@ -87,10 +88,22 @@ proptest! {
 #[test]
 fn sessions_with_another_password_do_not_share_account() {
     let mut accounts = SipAccounts::default();
-    accounts.insert(AccountId(1), account(1, 1), SessionId(1));
+    accounts.insert(AccountId(1), account(1, 1));
     assert_eq!(accounts.find(&account(1, 1)), Some(AccountId(1)));
     assert_eq!(accounts.find(&account(1, 2)), None);
     assert_eq!(accounts.find(&PageAccount { is_configured: true, ..account(1, 1) }), None);
+}
+
+#[test]
+fn account_remains_while_session_or_call_uses_it() {
+    let mut accounts = SipAccounts::default();
+    let (id, session, call) = (AccountId(1), SessionId(1), LegKey(2));
+    accounts.insert(id, account(1, 1));
+    accounts.join(id, session);
+    accounts.join_call(id, call);
+    assert!(!accounts.leave(id, session) && accounts.get(id).is_some());
+    assert!(accounts.leave_call(id, call) && accounts.is_empty());
+    assert!(!accounts.leave_call(id, call));
 }
 
 #[test]

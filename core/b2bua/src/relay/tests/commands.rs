@@ -9,7 +9,7 @@ use offhook_media::command::{Command, LegKey};
 use offhook_signaling::message::ConnectionMessage;
 
 impl Bench {
-    fn execute(&mut self, command: CallCommand) -> CommandResult {
+    pub(super) fn execute(&mut self, command: CallCommand) -> CommandResult {
         let request = RequestId(self.results.len() as u64);
         self.input(Input::Command { request, command });
         let (answered, result) = self.results.last().copied().unwrap();
@@ -18,7 +18,7 @@ impl Bench {
     }
 
     /// Returns the participants of the latest call: the caller, and the callee that was alerted last.
-    fn participants(&self) -> (CallRef, CallRef) {
+    pub(super) fn participants(&self) -> (CallRef, CallRef) {
         let leg_of = |pick: fn(&CallEvent) -> Option<LegKey>| {
             let found = self.events.iter().rev().find_map(|(event, record)| Some((record.call, pick(event)?)));
             let (call, leg) = found.unwrap();
@@ -50,7 +50,7 @@ fn command_acts_like_the_browser_message() {
     let send = CallCommand::SendDtmf { at: callee, method: DtmfMethod::TelephoneEvent, digits };
     assert_eq!(bench.execute(send), Ok(Accepted::Passed));
     assert!(bench.media.contains(&Command::SendDtmf { leg: caller.leg, digits: "5".into() }));
-    assert_eq!(bench.execute(CallCommand::HangUp { at: callee }), Ok(Accepted::Passed));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: callee, reason: None }), Ok(Accepted::Passed));
     assert_eq!(bench.names(alice), ["finish FINISH"]);
     bench.assert_no_leak(&[]);
 }
@@ -140,9 +140,9 @@ fn command_that_does_not_fit_the_state_is_refused() {
     let answer = CallCommand::Answer { at: caller, sdp: String::new(), lines: vec![] };
     assert_eq!(bench.execute(answer), Err(CommandError::NotAlerting));
     let elsewhere = CallRef { call: CallKey(0), leg: caller.leg };
-    assert_eq!(bench.execute(CallCommand::HangUp { at: elsewhere }), Err(CommandError::UnknownCall));
-    assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Ok(Accepted::Passed));
-    assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Err(CommandError::UnknownCall));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: elsewhere, reason: None }), Err(CommandError::UnknownCall));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: caller, reason: None }), Ok(Accepted::Passed));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: caller, reason: None }), Err(CommandError::UnknownCall));
 }
 
 #[test]
@@ -173,10 +173,10 @@ fn snapshot_follows_the_call() {
     let transferring = bench.relay.call(caller.call).unwrap();
     let target = transferring.participants.last().unwrap();
     assert_eq!((transferring.phase, target.role), (CallPhase::Transferring, ParticipantRole::Target));
-    bench.execute(CallCommand::HangUp { at: caller }).unwrap();
+    bench.execute(CallCommand::HangUp { at: caller, reason: None }).unwrap();
     let left = bench.relay.call(caller.call).unwrap();
     assert_eq!((left.phase, left.participants.len()), (CallPhase::HandedOver, 2));
-    bench.execute(CallCommand::HangUp { at: callee }).unwrap();
+    bench.execute(CallCommand::HangUp { at: callee, reason: None }).unwrap();
     bench.hang_up(bob, at_bob.as_str());
     assert_eq!(bench.relay.call(CallKey(0)), None);
 }
