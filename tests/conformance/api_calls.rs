@@ -187,9 +187,12 @@ async fn invalid_action_is_refused_and_changes_nothing() {
         (&dtmf, json!({"participant": "caller", "digits": "1".repeat(65)}), 400, "tooManyDigits"),
         (&action(&api, "transfer").await, json!({"participant": "caller"}), 400, "invalidField"),
         (&action(&api, "answer").await, json!({}), 501, "notImplemented"),
-        (&action(&api, "hangup").await, json!({"reason": "busy"}), 501, "notImplemented"),
+        (&action(&api, "hangup").await, json!({"reason": "bored"}), 400, "invalidField"),
         (&"/api/v1/calls/0/hold".to_owned(), json!({"participant": "caller"}), 404, "unknownCall"),
-        (&"/api/v1/calls".to_owned(), json!({"callee": "bob"}), 501, "notImplemented"),
+        (&"/api/v1/calls".to_owned(), json!({"callee": ""}), 400, "invalidField"),
+        (&"/api/v1/calls".to_owned(), json!({"callee": "bob", "sdp": "v=0"}), 400, "invalidField"),
+        (&"/api/v1/calls".to_owned(), json!({"callee": "bob", "sessionId": "1"}), 400, "invalidField"),
+        (&"/api/v1/calls".to_owned(), json!({"callee": "bob", "account": "nobody"}), 400, "invalidField"),
     ];
     for (path, body, status, code) in cases {
         is_problem(&api.post(path, &body).await, status, code);

@@ -47,17 +47,24 @@ async fn stock_client_finds_and_terminates_a_call() {
     assert_eq!(stock(&api, "call/find", &established).await.body.pointer("/0/incoming"), Some(&true.into()));
     alice.hold(&at_alice.id).await;
     assert_eq!(stock(&api, "call/find", &by_id).await.body.pointer("/0/status"), Some(&"HOLD".into()));
-    // What is not implemented has a documented status.
-    let sound = json!({"callId": at_alice.id.as_str(), "fileName": "a.wav"});
-    is_problem(&stock(&api, "call/inject_sound", &sound).await, 500, "unsupported");
-    is_problem(
-        &stock(&api, "call/inject_sound", &json!({"callId": "x", "fileName": "a.wav"})).await,
-        404,
-        "unknownCall",
-    );
-    is_problem(&stock(&api, "call/startup", &by_id).await, 409, "callIdInUse");
-    is_problem(&stock(&api, "call/startup", &json!({"callId": "x", "sipPort": "5060"})).await, 500, "unsupported");
-    is_done(&stock(&api, "call/terminate", &by_id).await);
+    let sound = json!({"callId": "x", "fileName": "tone:440"});
+    is_problem(&stock(&api, "call/inject_sound", &sound).await, 404, "unknownCall");
+    let startup = json!({"callId": at_alice.id.as_str(), "callee": "bob"});
+    is_problem(&stock(&api, "call/startup", &startup).await, 409, "callIdInUse");
+    is_problem(&stock(&api, "call/startup", &json!({"callId": "x", "sipPort": "5060"})).await, 400, "invalidField");
+    // Additions to that API, and a `callId` that two sessions use.
+    is_done(&stock(&api, "call/unhold", &by_id).await);
+    assert_eq!(stock(&api, "call/find", &by_id).await.body.pointer("/0/status"), Some(&"ESTABLISHED".into()));
+    let carol = Browser::sign_in(&relay, "carol").await;
+    let session = stock(&api, "connection/find", &json!({"sipLogin": "carol"})).await.body;
+    let session = session.pointer("/0/sessionId").cloned().expect("a session");
+    let id = at_alice.id.as_str();
+    let place = json!({"sessionId": session, "callId": id, "callee": "bob", "sdp": at_alice.peer.description()});
+    assert_eq!(api.post("/api/v1/calls", &place).await.status, 201);
+    is_problem(&stock(&api, "call/terminate", &by_id).await, 409, "ambiguousCall");
+    let session = found.body.pointer("/0/sessionId").cloned().expect("a session");
+    is_done(&stock(&api, "call/terminate", &json!({"callId": at_alice.id.as_str(), "sessionId": session})).await);
+    drop(carol);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
     // The stock page shows FINISHED as soon as a request fails.
     is_problem(&stock(&api, "call/find", &by_id).await, 404, "unknownCall");
@@ -85,14 +92,15 @@ async fn connections_are_found() {
     let relay = Relay::start();
     let api = RestClient::of(&relay).await;
     is_problem(&stock(&api, "connection/find_all", &Value::Null).await, 404, "unknownSession");
-    let _alice = Browser::sign_in(&relay, "alice").await;
+    let alice = Browser::sign_in(&relay, "alice").await;
     let all = stock(&api, "connection/find_all", &Value::Null).await;
     assert_eq!(all.body.pointer("/0/sipLogin"), Some(&"alice".into()), "{all:?}");
     let session = all.body.pointer("/0/sessionId").cloned().expect("a session");
     let found = stock(&api, "connection/find", &json!({"sessionId": session})).await;
     assert_eq!(found.body.pointer("/0/status"), Some(&"ESTABLISHED".into()), "{found:?}");
     is_problem(&stock(&api, "connection/find", &json!({"sipLogin": "bob"})).await, 404, "unknownSession");
-    is_problem(&stock(&api, "connection/terminate", &json!({"sessionId": session})).await, 500, "unsupported");
+    is_done(&stock(&api, "connection/terminate", &json!({"sessionId": session})).await);
+    assert_eq!(alice.is_closed().await, "the application has ended the session");
     is_problem(&stock(&api, "connection/terminate", &json!({"sessionId": "0"})).await, 404, "unknownSession");
 }
 

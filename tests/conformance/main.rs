@@ -9,6 +9,7 @@ mod api_compatible;
 mod api_events;
 mod api_lists;
 mod api_schema;
+mod application;
 mod calls;
 mod container;
 mod hooks;

@@ -62,12 +62,20 @@ impl RestClient {
         self.send("POST", path, "application/json", &body.to_string()).await
     }
 
+    /// Sends `POST` with an `Idempotency-Key`.
+    pub async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> Reply {
+        let fields = format!("Content-Type: application/json\r\nIdempotency-Key: {key}\r\n");
+        let body = body.to_string();
+        self.exchange(("POST", path), &fields, &body, body.len()).await
+    }
+
     /// Sends a request; without content type if that is empty.
-    ///
-    /// # Panics
-    /// Panics without a complete response.
     pub async fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Reply {
-        self.exchange((method, path), content_type, body, body.len()).await
+        let fields = match content_type {
+            "" => String::new(),
+            content_type => format!("Content-Type: {content_type}\r\n"),
+        };
+        self.exchange((method, path), &fields, body, body.len()).await
     }
 
     /// Sends a request in JSON whose body is not complete: it has `length` octets according to its header.
@@ -75,17 +83,15 @@ impl RestClient {
     /// # Panics
     /// Panics without a complete response.
     pub async fn send_part(&self, method: &str, path: &str, body: &str, length: usize) -> Reply {
-        self.exchange((method, path), "application/json", body, length).await
+        self.exchange((method, path), "Content-Type: application/json\r\n", body, length).await
     }
 
-    async fn exchange(&self, (method, path): (&str, &str), content_type: &str, body: &str, length: usize) -> Reply {
+    async fn exchange(&self, (method, path): (&str, &str), fields: &str, body: &str, length: usize) -> Reply {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if let Some(authorization) = &self.authorization {
             head += &format!("Authorization: {authorization}\r\n");
         }
-        if !content_type.is_empty() {
-            head += &format!("Content-Type: {content_type}\r\n");
-        }
+        head += fields;
         let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
         // The relay may respond before it has received the whole body.

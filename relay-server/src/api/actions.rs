@@ -12,6 +12,7 @@ use axum::response::Response;
 use offhook_b2bua::address::Address;
 use offhook_b2bua::call::{DtmfMethod, LegProgress, ParticipantRole, ParticipantSnapshot};
 use offhook_b2bua::command::{CallCommand, CallRef, CommandError, Digits, ReferOptions};
+use offhook_signaling::reason::EndReason;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -33,9 +34,42 @@ pub(super) struct ParticipantRequest {
 pub(super) struct HangUpRequest {
     /// The participant that leaves; by default the first one that is not being alerted, usually the caller.
     participant: Option<String>,
-    /// Not implemented: a request with a reason is answered with 501.
-    #[schema(value_type = Option<String>)]
-    reason: Option<serde::de::IgnoredAny>,
+    /// The reason for the other participants; by default that of the state of the call.
+    reason: Option<HangUpReasonJson>,
+}
+
+/// A reason to hang up. The SIP status is that of the same end reason of a call.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum HangUpReasonJson {
+    /// A normal end, without a status.
+    HungUp,
+    /// 603.
+    Rejected,
+    /// 486.
+    Busy,
+    /// 480.
+    Unavailable,
+    /// 408, or 480 in the response to an INVITE.
+    NoAnswer,
+    /// 404.
+    NotFound,
+    /// 403.
+    Forbidden,
+}
+
+impl From<HangUpReasonJson> for EndReason {
+    fn from(reason: HangUpReasonJson) -> Self {
+        match reason {
+            HangUpReasonJson::HungUp => Self::HungUp,
+            HangUpReasonJson::Rejected => Self::Rejected,
+            HangUpReasonJson::Busy => Self::Busy,
+            HangUpReasonJson::Unavailable => Self::Unavailable,
+            HangUpReasonJson::NoAnswer => Self::NoAnswer,
+            HangUpReasonJson::NotFound => Self::NotFound,
+            HangUpReasonJson::Forbidden => Self::Forbidden,
+        }
+    }
 }
 
 /// The body of `dtmf`.
@@ -80,7 +114,7 @@ pub(super) struct TransferRequest {
 }
 
 /// The parts of a request for an action: the state of the API, the permission of the token, and the call.
-type Acting = (State<Arc<ApiState>>, Extension<Grant>, CallPath);
+pub(super) type Acting = (State<Arc<ApiState>>, Extension<Grant>, CallPath);
 
 /// Puts the other participant on hold.
 #[utoipa::path(
@@ -134,15 +168,12 @@ pub(super) async fn resume(acting: Acting, JsonBody(body): JsonBody<ParticipantR
 )]
 pub(super) async fn hang_up(acting: Acting, JsonBody(body): JsonBody<HangUpRequest>) -> Result<Response, Problem> {
     let HangUpRequest { participant, reason } = body;
-    if reason.is_some() {
-        return Err(Problem::new(ProblemCode::NotImplemented, "the reason of a hang-up cannot be chosen yet"));
-    }
     act(acting, "hangup", |call, _| {
         let at = match &participant {
             Some(participant) => at(call, participant)?,
             None => first(call)?,
         };
-        Ok(CallCommand::HangUp { at })
+        Ok(CallCommand::HangUp { at, reason: reason.map(EndReason::from) })
     })
     .await
 }
@@ -236,7 +267,7 @@ pub(super) fn parse_digits(text: &str) -> Result<Digits, Problem> {
 }
 
 /// Executes the command of an action.
-async fn act(
+pub(super) async fn act(
     (State(api), Extension(grant), CallPath(id)): Acting,
     action: &'static str,
     command: impl FnOnce(&CallEntry, &ApiState) -> Result<CallCommand, Problem>,
@@ -249,7 +280,7 @@ async fn act(
 }
 
 /// Returns the participant with this identifier or role.
-fn at(call: &CallEntry, name: &str) -> Result<CallRef, Problem> {
+pub(super) fn at(call: &CallEntry, name: &str) -> Result<CallRef, Problem> {
     let role = match name {
         "caller" => Some(ParticipantRole::Caller),
         "callee" => Some(ParticipantRole::Callee),

@@ -95,6 +95,11 @@ impl Fields {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Returns all fields.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns a copy that contains only the fields in `names`.
     pub(super) fn only(&self, names: &[&str]) -> Self {
         let known = |name: &&str| Some(((*name).to_owned(), self.0.get(*name)?.clone()));

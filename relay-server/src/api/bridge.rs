@@ -67,7 +67,7 @@ mod tests {
         // The test does not execute it.
         let at: CallRef = serde_json::from_str(r#"{"call":1,"leg":2}"#).unwrap();
         assert_eq!(at.call, CallKey(1));
-        CallCommand::HangUp { at }
+        CallCommand::HangUp { at, reason: None }
     }
 
     fn code(result: Result<Accepted, Problem>) -> ProblemCode {

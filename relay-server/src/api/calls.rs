@@ -2,6 +2,7 @@
 
 use super::body::{CallPath, JsonBody, Parameters, invalid};
 use super::directory::CallEntry;
+use super::idempotency::{IdempotencyKey, IdempotentRequest};
 use super::page::{PageJson, PageRequest};
 use super::problem::{Problem, ProblemCode};
 use super::token::Grant;
@@ -9,14 +10,19 @@ use super::views::{CallJson, CallStateJson};
 use super::{ApiState, json_response};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use offhook_b2bua::address::Address;
 use offhook_b2bua::call::{CallKey, SessionId};
-use offhook_b2bua::command::{Accepted, CallCommand, NewCall};
+use offhook_b2bua::command::{Accepted, ApplicationCall, CallCommand, CallingAccount, NewCall};
+use offhook_b2bua::config::LoginName;
+use offhook_signaling::message::CallId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// The name of the application as a caller, if a request names no other.
+pub(super) const DEFAULT_CALLER: &str = "application";
 
 /// The filters of the list.
 struct CallFilter {
@@ -84,22 +90,74 @@ pub(super) async fn get(State(api): State<Arc<ApiState>>, CallPath(id): CallPath
     json_response(&CallJson::from(&*api.call(&id)?))
 }
 
-/// A call to be placed for a client session.
-#[derive(Debug, Deserialize, ToSchema)]
+/// A call to be placed by the application or, with `sessionId`, for a client session.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PlaceRequest {
-    /// The client session of the caller.
+    /// The client session of the caller. Such a call needs `callId` and `sdp`.
     session_id: Option<String>,
-    /// The identifier of the call in that session.
+    /// The identifier of the call in that session, or among the calls of the application.
     call_id: Option<String>,
     callee: String,
     /// The SDP offer of the caller's browser.
     sdp: Option<String>,
+    /// The caller's name or number; `application` by default. Only without `sessionId`.
+    caller: Option<String>,
+    /// The login whose account in `[sip.accounts]` is used; by default users of the relay are called, or the trunk. Only
+    /// without `sessionId`.
+    account: Option<String>,
     /// The caller's display name.
     visible_name: Option<String>,
     /// The caller's name is withheld from SIP endpoints.
     #[serde(default)]
     anonymous: bool,
+}
+
+impl PlaceRequest {
+    fn command(self) -> Result<CallCommand, Problem> {
+        if self.callee.is_empty() || self.call_id.as_ref().is_some_and(String::is_empty) {
+            return Err(invalid("`callee` and `callId` must not be empty".to_owned()));
+        }
+        if self.session_id.is_some() { self.for_session() } else { self.of_application() }
+    }
+
+    fn for_session(self) -> Result<CallCommand, Problem> {
+        let Self { session_id, call_id, callee, sdp, caller, account, visible_name, anonymous } = self;
+        let (Some(session), Some(call_id), Some(sdp), None, None) = (session_id, call_id, sdp, caller, account) else {
+            let detail = "a call of a client session needs `sessionId`, `callId` and `sdp`, the offer of its page, and has \
+                          neither `caller` nor `account`";
+            return Err(invalid(detail.to_owned()));
+        };
+        let session = session.parse().map(SessionId);
+        let session = session.map_err(|_| Problem::new(ProblemCode::UnknownSession, "there is no such session"))?;
+        Ok(CallCommand::Place(Box::new(NewCall {
+            session,
+            call_id: call_id.as_str().into(),
+            callee: Address::parse(&callee),
+            visible_name,
+            sdp,
+            custom: None,
+            headers: Vec::new(),
+            anonymous,
+            lines: Vec::new(),
+        })))
+    }
+
+    fn of_application(self) -> Result<CallCommand, Problem> {
+        let Self { call_id, callee, sdp, caller, account, visible_name, anonymous, .. } = self;
+        if sdp.is_some() {
+            return Err(invalid("only a call of a client session has `sdp`: add `sessionId`".to_owned()));
+        }
+        let caller = caller.filter(|caller| !caller.is_empty());
+        Ok(CallCommand::Start(Box::new(ApplicationCall {
+            call_id: call_id.as_deref().map(CallId::from),
+            caller: Address::parse(caller.as_deref().unwrap_or(DEFAULT_CALLER)),
+            callee: Address::parse(&callee),
+            visible_name,
+            anonymous,
+            account: account.map_or(CallingAccount::Relay, |login| CallingAccount::Configured(LoginName(login))),
+        })))
+    }
 }
 
 /// A placed call.
@@ -120,61 +178,59 @@ pub(super) struct EndedCallJson {
     state: &'static str,
 }
 
-/// Places a call for a client session.
+/// Places a call of the application, or for a client session. The application is a participant without a browser: it can
+/// hold, transfer and bridge the call.
 #[utoipa::path(
     post,
     path = "/api/v1/calls",
     operation_id = "placeCall",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key places no \
+                                                                    other call"),
+    ),
     request_body = PlaceRequest,
     responses((status = 201, description = "The call was placed", body = PlacedJson))
 )]
 pub(super) async fn place(
     State(api): State<Arc<ApiState>>,
     Extension(grant): Extension<Grant>,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<PlaceRequest>,
 ) -> Result<Response, Problem> {
     api.accepts_calls()?;
-    let PlaceRequest { session_id, call_id, callee, sdp, visible_name, anonymous } = request;
-    let (Some(session), Some(call_id), Some(sdp)) = (session_id, call_id, sdp) else {
-        let detail = "a call needs `sessionId`, `callId` and `sdp`, the offer of that client session's page: calls of the relay \
-                      itself are not implemented yet";
-        return Err(Problem::new(ProblemCode::NotImplemented, detail));
+    let key = IdempotencyKey::of(&headers, &grant)?;
+    let entry = match key.map(|key| api.idempotency.begin(key, &request)).transpose()? {
+        Some(IdempotentRequest::Completed(call)) => return api.placed_response(call),
+        Some(IdempotentRequest::New(entry)) => Some(entry),
+        None => None,
     };
-    if callee.is_empty() || call_id.is_empty() {
-        return Err(invalid("`callee` and `callId` must not be empty".to_owned()));
-    }
-    let session = session.parse().map(SessionId);
-    let session = session.map_err(|_| Problem::new(ProblemCode::UnknownSession, "there is no such session"))?;
-    let new_call = NewCall {
-        session,
-        call_id: call_id.as_str().into(),
-        callee: Address::parse(&callee),
-        visible_name,
-        sdp,
-        custom: None,
-        headers: Vec::new(),
-        anonymous,
-        lines: Vec::new(),
-    };
-    let Accepted::Placed(at) = api.bridge.execute(CallCommand::Place(Box::new(new_call))).await? else {
+    let Accepted::Placed(at) = api.bridge.execute(request.command()?).await? else {
         return Err(Problem::new(ProblemCode::InternalError, "the call was not placed"));
     };
-    tracing::info!(token = grant.name, call = at.call.0, "call placed by the API");
-    let id = at.call.0.to_string();
-    let location = HeaderValue::from_str(&format!("/api/v1/calls/{id}"));
-    let mut response = match api.directory.call(at.call) {
-        Some(call) => json_response(&CallJson::from(&*call))?,
-        // The call has failed already, so that only its identifier is known.
-        None => json_response(&EndedCallJson { id, state: "ended" })?,
-    };
-    *response.status_mut() = StatusCode::CREATED;
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
+    if let Some(entry) = entry {
+        entry.complete(at.call);
     }
-    Ok(response)
+    tracing::info!(token = grant.name, call = at.call.0, "call placed by the API");
+    api.placed_response(at.call)
 }
 
 impl ApiState {
+    /// The response to a request that has placed a call.
+    fn placed_response(&self, call: CallKey) -> Result<Response, Problem> {
+        let id = call.0.to_string();
+        let location = HeaderValue::from_str(&format!("/api/v1/calls/{id}"));
+        let mut response = match self.directory.call(call) {
+            Some(call) => json_response(&CallJson::from(&*call))?,
+            // The call has ended already, so that only its identifier is known.
+            None => json_response(&EndedCallJson { id, state: "ended" })?,
+        };
+        *response.status_mut() = StatusCode::CREATED;
+        if let Ok(location) = location {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
+
     /// Returns a call by its identifier.
     pub(super) fn call(&self, id: &str) -> Result<Arc<CallEntry>, Problem> {
         let found = id.parse().ok().and_then(|id| self.directory.call(CallKey(id)));

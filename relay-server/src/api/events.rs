@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::body::{Parameters, invalid};
-use super::feed::{CallChange, FeedEvent, FeedSubscription};
+use super::feed::{CallChange, FeedEvent, FeedSubscription, OperationChange};
 use super::problem::{Problem, ProblemCode};
 use super::views::CallJson;
 use crate::timestamp::rfc3339;
@@ -42,8 +42,10 @@ pub(super) struct EventJson<'a> {
     sip_status: Option<u16>,
     /// A DTMF digit.
     digit: Option<char>,
-    /// The progress of a transfer, or the path of media.
+    /// The progress of a transfer, the path of media, the direction of muting, or the reason why an operation ended.
     detail: Option<&'a str>,
+    /// The playback, recording or collection of digits that the event concerns.
+    operation: Option<OperationChange>,
     /// The call after the event, or its last state.
     call: Option<CallJson>,
 }
@@ -162,7 +164,7 @@ fn notice(name: &'static str, reason: &str) -> Event {
 
 impl From<&FeedEvent> for EventJson<'_> {
     fn from(event: &FeedEvent) -> Self {
-        let CallChange { name, participant, reason, sip_status, digit, detail } = event.change;
+        let CallChange { name, participant, reason, sip_status, digit, detail, operation } = event.change.clone();
         Self {
             kind: name,
             at: rfc3339(event.at),
@@ -172,6 +174,7 @@ impl From<&FeedEvent> for EventJson<'_> {
             sip_status,
             digit,
             detail,
+            operation: operation.map(|operation| *operation),
             call: event.entry.as_deref().map(CallJson::from),
         }
     }

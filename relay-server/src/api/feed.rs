@@ -2,10 +2,15 @@
 //!
 //! The signaling plane never waits for a subscriber. A subscriber whose queue is full is removed, and its connection ends.
 
+mod operation;
+
+pub use operation::OperationChange;
+
 use super::directory::CallEntry;
 use offhook_b2bua::call::{CallEvent, CallKey, MediaPath, TransferProgress};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
+use operation::direction_name;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -33,7 +38,7 @@ pub struct FeedEvent {
 }
 
 /// A change of a call, in the terms of the API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallChange {
     /// The name of the event.
     pub name: &'static str,
@@ -45,13 +50,15 @@ pub struct CallChange {
     pub sip_status: Option<u16>,
     /// A DTMF digit.
     pub digit: Option<char>,
-    /// The progress of a transfer, or the path of media.
+    /// The progress of a transfer, the path of media, the direction of muting, or the reason why an operation ended.
     pub detail: Option<&'static str>,
+    /// The playback, recording or collection of digits.
+    pub operation: Option<Box<OperationChange>>,
 }
 
 impl CallChange {
     /// The names of all events.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 26] = [
         "placed",
         "routed",
         "ringing",
@@ -67,12 +74,26 @@ impl CallChange {
         "transferCompleted",
         "transferFailed",
         "mediaPathChanged",
+        "playbackStarted",
+        "playbackEnded",
+        "digitsCollected",
+        "muted",
+        "unmuted",
+        "recordingStarted",
+        "recordingPaused",
+        "recordingResumed",
+        "recordingEnded",
         "left",
         "ended",
     ];
 
     const fn new(name: &'static str, participant: Option<LegKey>) -> Self {
-        Self { name, participant, reason: None, sip_status: None, digit: None, detail: None }
+        Self { name, participant, reason: None, sip_status: None, digit: None, detail: None, operation: None }
+    }
+
+    fn of_operation(name: &'static str, participant: Option<LegKey>, event: &CallEvent) -> Self {
+        let (operation, detail) = OperationChange::of(event).unzip();
+        Self { operation: operation.map(Box::new), detail: detail.flatten(), ..Self::new(name, participant) }
     }
 
     /// Converts an event of the call model. Returns `None` for events that change nothing or repeat others.
@@ -111,6 +132,19 @@ impl CallChange {
                     MediaPath::Direct => "direct",
                 };
                 Self { detail: Some(detail), ..Self::new("mediaPathChanged", None) }
+            }
+            CallEvent::PlaybackStarted { to, .. } => Self::of_operation("playbackStarted", Some(*to), event),
+            CallEvent::PlaybackEnded { to, .. } => Self::of_operation("playbackEnded", Some(*to), event),
+            CallEvent::DigitsCollected { from, .. } => Self::of_operation("digitsCollected", Some(*from), event),
+            CallEvent::RecordingStarted { .. } => Self::of_operation("recordingStarted", None, event),
+            CallEvent::RecordingPaused { .. } => Self::of_operation("recordingPaused", None, event),
+            CallEvent::RecordingResumed { .. } => Self::of_operation("recordingResumed", None, event),
+            CallEvent::RecordingEnded { .. } => Self::of_operation("recordingEnded", None, event),
+            CallEvent::Muted { leg, direction } => {
+                Self { detail: Some(direction_name(*direction)), ..Self::new("muted", Some(*leg)) }
+            }
+            CallEvent::Unmuted { leg, direction } => {
+                Self { detail: Some(direction_name(*direction)), ..Self::new("unmuted", Some(*leg)) }
             }
             CallEvent::Left { leg, end } | CallEvent::Unanswered { caller: leg, end } => Self {
                 reason: Some(end.reason.name()),

@@ -11,6 +11,7 @@
 mod access;
 mod actions;
 mod admin_token;
+mod application;
 mod body;
 mod bridge;
 mod calls;
@@ -21,6 +22,8 @@ mod documentation;
 mod event_socket;
 mod events;
 pub mod feed;
+mod idempotency;
+mod media;
 mod openapi;
 mod page;
 mod problem;
@@ -36,6 +39,7 @@ use crate::clock::Clock;
 use crate::config::{ApiSettings, Settings};
 use crate::http::{App, Lingering, TrustedProxies};
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::media_files::ShellAudio;
 use crate::reload::ReloadRequests;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::Gauges;
@@ -50,6 +54,7 @@ use body::BodyReception;
 use bridge::PlaneBridge;
 use directory::CallDirectory;
 use feed::EventFeed;
+use idempotency::IdempotencyKeys;
 use offhook_clock::Time;
 use problem::{Problem, ProblemCode};
 use serde::Serialize;
@@ -72,6 +77,10 @@ pub struct ApiState {
     bridge: PlaneBridge,
     directory: Arc<CallDirectory>,
     feed: Arc<EventFeed>,
+    idempotency: IdempotencyKeys,
+    clock: Clock,
+    /// Playback files and recordings.
+    audio: Arc<ShellAudio>,
     /// The number of open streams, which the shutdown waits for.
     open_streams: watch::Sender<usize>,
     started_at: Time,
@@ -120,6 +129,9 @@ impl ApiState {
             bridge: PlaneBridge::new(app.plane.clone()),
             directory,
             feed,
+            idempotency: IdempotencyKeys::default(),
+            clock,
+            audio: Arc::clone(&app.audio),
             open_streams: app.sockets.clone(),
             started_at: clock.now(),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -183,9 +195,21 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/api/v1/calls/{id}/resume", post(actions::resume))
         .route("/api/v1/calls/{id}/transfer", post(actions::transfer))
         .route("/api/v1/calls/{id}/dtmf", post(actions::dtmf))
+        .route("/api/v1/calls/{id}/bridge", post(application::bridge))
+        .route("/api/v1/calls/{id}/play", post(media::play))
+        .route("/api/v1/calls/{id}/stop", post(media::stop))
+        .route("/api/v1/calls/{id}/mute", post(media::mute))
+        .route("/api/v1/calls/{id}/unmute", post(media::unmute))
+        .route("/api/v1/calls/{id}/record", post(media::record))
+        .route("/api/v1/calls/{id}/collect", post(media::collect))
         .route("/rest-api/call/startup", both(compatible::start_call))
         .route("/rest-api/call/terminate", both(compatible::terminate_call))
         .route("/rest-api/call/send_dtmf", both(compatible::send_dtmf))
+        .route("/rest-api/call/hold", both(compatible::hold))
+        .route("/rest-api/call/unhold", both(compatible::unhold))
+        .route("/rest-api/call/transfer", both(compatible::transfer))
+        .route("/rest-api/call/mute", both(compatible::mute))
+        .route("/rest-api/call/unmute", both(compatible::unmute))
         .route("/rest-api/call/inject_sound", both(compatible::inject_sound))
         .route("/rest-api/connection/terminate", both(compatible::terminate_connection))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Control), access::require));

@@ -3,7 +3,9 @@
 use super::feed::CallChange;
 use super::page::MAX_PAGE;
 use super::problem::{Problem, ProblemJson};
-use super::{actions, calls, event_socket, events, json_response, records, reload, sessions, statistics};
+use super::{
+    actions, application, calls, event_socket, events, json_response, media, records, reload, sessions, statistics,
+};
 use axum::response::Response;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -24,6 +26,13 @@ use utoipa::{Modify, OpenApi};
         actions::resume,
         actions::transfer,
         actions::dtmf,
+        application::bridge,
+        media::play,
+        media::stop,
+        media::mute,
+        media::unmute,
+        media::record,
+        media::collect,
         records::list,
         events::events,
         event_socket::event_socket,
@@ -127,6 +136,6 @@ mod tests {
         let all = identifiers.len();
         identifiers.sort_by_key(Value::to_string);
         identifiers.dedup();
-        assert_eq!((all, identifiers.len()), (17, 17));
+        assert_eq!((all, identifiers.len()), (24, 24));
     }
 }

@@ -46,6 +46,32 @@ pub(super) enum ProblemCode {
     NoDatabase,
     /// The session has a call with this identifier already.
     CallIdInUse,
+    /// Several calls have the identifier.
+    AmbiguousCall,
+    /// The application is not a participant of the established call.
+    NotOfApplication,
+    /// The SIP server may not be used.
+    ServerNotAllowed,
+    /// The idempotency key belongs to another request.
+    IdempotencyKeyReused,
+    /// The request with this idempotency key has not been completed.
+    IdempotencyKeyInUse,
+    /// The participant has no media.
+    NoMedia,
+    /// Nothing is being played.
+    NotPlaying,
+    /// The call is being recorded already.
+    AlreadyRecording,
+    /// The call is not being recorded.
+    NotRecording,
+    /// There is no such file.
+    UnknownFile,
+    /// The file cannot be played.
+    UnusableFile,
+    /// The configuration lacks the directory for the request.
+    NotConfigured,
+    /// The disk, or the permitted part of it, is full.
+    NoDiskSpace,
     /// The participant is not being alerted.
     NotAlerting,
     /// The call is not established.
@@ -54,8 +80,6 @@ pub(super) enum ProblemCode {
     InvalidConfiguration,
     /// The relay cannot do this yet.
     NotImplemented,
-    /// The relay cannot do this yet. The compatible API answers such a request with 500 instead of 501.
-    Unsupported,
     /// An error in the relay, for example a response that could not be serialized.
     InternalError,
     /// The relay is shutting down.
@@ -86,13 +110,27 @@ impl ProblemCode {
             Self::NoDatabase => (StatusCode::NOT_FOUND, "noDatabase", "No database"),
             Self::UnknownSession => (StatusCode::NOT_FOUND, "unknownSession", "Unknown session"),
             Self::CallIdInUse => (StatusCode::CONFLICT, "callIdInUse", "Call identifier in use"),
+            Self::AmbiguousCall => (StatusCode::CONFLICT, "ambiguousCall", "Ambiguous call"),
+            Self::NotOfApplication => (StatusCode::CONFLICT, "notOfApplication", "Not a call of the application"),
+            Self::ServerNotAllowed => (StatusCode::FORBIDDEN, "serverNotAllowed", "SIP server not allowed"),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotencyKeyReused", "Idempotency key reused")
+            }
+            Self::IdempotencyKeyInUse => (StatusCode::CONFLICT, "idempotencyKeyInUse", "Idempotency key in use"),
+            Self::NoMedia => (StatusCode::CONFLICT, "noMedia", "No media"),
+            Self::NotPlaying => (StatusCode::CONFLICT, "notPlaying", "Nothing is being played"),
+            Self::AlreadyRecording => (StatusCode::CONFLICT, "alreadyRecording", "Already recording"),
+            Self::NotRecording => (StatusCode::CONFLICT, "notRecording", "Not recording"),
+            Self::UnknownFile => (StatusCode::NOT_FOUND, "unknownFile", "Unknown file"),
+            Self::UnusableFile => (StatusCode::UNPROCESSABLE_ENTITY, "unusableFile", "Unusable file"),
+            Self::NotConfigured => (StatusCode::CONFLICT, "notConfigured", "Not configured"),
+            Self::NoDiskSpace => (StatusCode::INSUFFICIENT_STORAGE, "noDiskSpace", "No disk space"),
             Self::NotAlerting => (StatusCode::CONFLICT, "notAlerting", "Participant not being alerted"),
             Self::NotEstablished => (StatusCode::CONFLICT, "notEstablished", "Call not established"),
             Self::InvalidConfiguration => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalidConfiguration", "Invalid configuration")
             }
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "notImplemented", "Not implemented"),
-            Self::Unsupported => (StatusCode::INTERNAL_SERVER_ERROR, "unsupported", "Unsupported"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internalError", "Internal error"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shuttingDown", "Shutting down"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required"),
@@ -154,6 +192,13 @@ impl From<CommandError> for Problem {
             CommandError::UnknownCall => ProblemCode::UnknownCall,
             CommandError::UnknownSession => ProblemCode::UnknownSession,
             CommandError::CallIdInUse => ProblemCode::CallIdInUse,
+            CommandError::BadAccount | CommandError::UnknownAccount => ProblemCode::InvalidField,
+            CommandError::ServerNotAllowed => ProblemCode::ServerNotAllowed,
+            CommandError::NotOfApplication => ProblemCode::NotOfApplication,
+            CommandError::NoMedia => ProblemCode::NoMedia,
+            CommandError::NotPlaying => ProblemCode::NotPlaying,
+            CommandError::AlreadyRecording => ProblemCode::AlreadyRecording,
+            CommandError::NotRecording => ProblemCode::NotRecording,
             CommandError::NotAlerting => ProblemCode::NotAlerting,
             CommandError::NotEstablished => ProblemCode::NotEstablished,
             CommandError::SameCall => ProblemCode::InvalidField,

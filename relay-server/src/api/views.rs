@@ -56,7 +56,7 @@ pub(super) struct ParticipantJson {
     endpoint: EndpointJson,
     /// The client session of a browser.
     session_id: Option<String>,
-    /// The identifier of the call in that session.
+    /// The identifier of the call in that session, or among the calls of the application.
     call_id: Option<String>,
     /// The caller, as shown to the participant.
     caller: String,
@@ -93,6 +93,7 @@ pub(super) enum EndpointJson {
     Browser,
     SipEndpoint,
     SipServer,
+    Application,
 }
 
 impl CallStateJson {
@@ -144,6 +145,7 @@ impl From<&ParticipantSnapshot> for ParticipantJson {
             .as_ref()
             .map(|(session, call_id)| (session.0.to_string(), call_id.as_str().to_owned()))
             .unzip();
+        let call_id = call_id.or_else(|| participant.application.as_ref().map(|id| id.as_str().to_owned()));
         Self {
             id: participant.leg.0.to_string(),
             role: match participant.role {
@@ -161,6 +163,7 @@ impl From<&ParticipantSnapshot> for ParticipantJson {
                 EndpointKind::Browser => EndpointJson::Browser,
                 EndpointKind::SipEndpoint => EndpointJson::SipEndpoint,
                 EndpointKind::SipServer => EndpointJson::SipServer,
+                EndpointKind::Application => EndpointJson::Application,
             },
             session_id,
             call_id,

@@ -17,7 +17,8 @@ const SETUP: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 4
 /// Bounds of the duration of answered calls, in seconds.
 const DURATION: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0];
 
-const KINDS: [EndpointKind; 3] = [EndpointKind::Browser, EndpointKind::SipEndpoint, EndpointKind::SipServer];
+const KINDS: [EndpointKind; 4] =
+    [EndpointKind::Browser, EndpointKind::SipEndpoint, EndpointKind::SipServer, EndpointKind::Application];
 const SCHEMES: [CallScheme; 3] = [CallScheme::Local, CallScheme::Proxied, CallScheme::SignalingOnly];
 
 /// Totals of calls since the relay was started.
@@ -103,6 +104,7 @@ const fn kind_name(kind: EndpointKind) -> &'static str {
         EndpointKind::Browser => "browser",
         EndpointKind::SipEndpoint => "sip-endpoint",
         EndpointKind::SipServer => "sip-server",
+        EndpointKind::Application => "application",
     }
 }
 

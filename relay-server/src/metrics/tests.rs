@@ -62,7 +62,9 @@ fn documentation_lists_every_metric() {
 #[test]
 fn openmetrics_names_counters_without_suffix_and_ends_with_eof() {
     let text = rendered(&Gauges::default(), Format::OpenMetrics);
-    assert!(text.contains("# TYPE offhook_calls_placed counter\noffhook_calls_placed_total{caller=\"browser\"} 0\n"));
+    assert!(
+        text.contains("# TYPE offhook_calls_placed counter\noffhook_calls_placed_total{caller=\"application\"} 0\n")
+    );
     assert!(text.contains("# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"), "{text}");
     assert!(text.ends_with("\n# EOF\n"));
 }
