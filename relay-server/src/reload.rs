@@ -1,4 +1,4 @@
-//! Requests to reload the configuration, from the REST API. The command line, which knows its sources, executes them.
+//! Requests to reload the configuration, from the REST API. The command line, which stores its sources, executes them.
 
 use crate::config::live::ChangedOptions;
 use tokio::sync::{mpsc, oneshot};

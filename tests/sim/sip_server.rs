@@ -109,7 +109,7 @@ impl SipServer {
         Self { forked, ..Self::with(address, settings, 9) }
     }
 
-    /// A phone behind the proxy, which accepts calls from everybody.
+    /// A phone behind the proxy, which accepts calls from all sources.
     fn forked_phone(number: u8) -> Self {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7 + number)), 5060);
         let settings = UserAgentSettings { accept_unknown: true, ..settings(address, "example.org") };

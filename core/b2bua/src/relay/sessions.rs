@@ -133,7 +133,7 @@ impl Relay {
     ) {
         match self.config.admission {
             AcceptedLogins::Anyone => self.authorize(connection, Authenticated::by_login(Some(login)), hello, now),
-            // The application may know the user by something else than a password.
+            // The application may identify the user by other means than a password.
             AcceptedLogins::Accounts if password.is_empty() && self.authorizes_externally() => {
                 self.admit_unverified(connection, hello, now);
             }
