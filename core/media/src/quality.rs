@@ -76,7 +76,7 @@ impl SpeechCodec {
     }
 }
 
-/// What impairs the speech of one direction.
+/// The impairments of speech in one direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpeechPath {
     /// The codec.

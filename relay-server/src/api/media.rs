@@ -72,10 +72,10 @@ pub(super) struct MuteRequest {
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum MuteDirectionJson {
-    /// What the participant sends.
+    /// The media that the participant sends.
     #[default]
     Sent,
-    /// What the participant receives from the other one.
+    /// The media that the participant receives from the other one.
     Received,
 }
 
