@@ -11,6 +11,7 @@ mod api_lists;
 mod api_schema;
 mod application;
 mod calls;
+mod codecs;
 mod container;
 mod hooks;
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! Test harness: the real relay as a child process, headless browsers, and SIP servers and phones.
 //!
-//! The harness shares only the message types and the SDP parser with the code under test. The media engine of the headless
+//! The harness shares only the message types, the SDP parser and the codecs other than G.711 with the code under test. The media engine of the headless
 //! browser is the `rtc` crate.
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
@@ -8,6 +8,7 @@
 pub mod baresip;
 pub mod browser;
 pub mod child;
+pub mod endpoint_codec;
 pub mod hook_server;
 pub mod kamailio;
 pub mod linphone;

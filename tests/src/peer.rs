@@ -1,6 +1,7 @@
 //! Media of one call of a headless browser: a peer connection of the `rtc` crate with its socket, a signal to send, and
 //! analysis of the received media.
 
+use crate::endpoint_codec::{EndpointCodec, Format};
 use crate::picture::{self, Picture, Requests, Seen};
 use crate::sound;
 use crate::wait::until;
@@ -38,13 +39,15 @@ pub enum Sound {
     Tone(f32),
     /// Packets with the Opus payload type that consist of this octet. The relay must not interpret the payload.
     Opus(u8),
+    /// A sine tone with this frequency in Hz as Opus. Received Opus is decoded.
+    OpusTone(f32),
 }
 
 impl Sound {
     const fn encoding(self) -> &'static str {
         match self {
             Self::Tone(_) => "PCMU",
-            Self::Opus(_) => "opus",
+            Self::Opus(_) | Self::OpusTone(_) => "opus",
         }
     }
 }
@@ -56,6 +59,8 @@ pub type Offered = (&'static str, u8);
 pub const LIKE_CHROMIUM: &[Offered] = &[("opus", 111), ("PCMU", 0), ("telephone-event", 126)];
 /// The same codecs with Firefox's payload types.
 pub const LIKE_FIREFOX: &[Offered] = &[("opus", 109), ("PCMU", 0), ("telephone-event", 101)];
+
+const OPUS: Format = Format { number: 111, name: "opus", clock_rate: 48_000, channels: 2 };
 
 /// Interval and maximum number of connectivity checks of a candidate pair.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
@@ -157,6 +162,22 @@ impl Peer {
         assert!(received.await, "a tone of {hz} Hz is received; {}", self.received().summary());
     }
 
+    /// Waits until it receives only this tone, with the amplitude with which endpoints send, within 1 dB.
+    ///
+    /// # Panics
+    /// Panics if it does not.
+    pub async fn receives_tone_at_level(&self, hz: f32) {
+        self.receives_tone(hz).await;
+        let mut levels = Vec::new();
+        let unchanged = until(|| {
+            let mut received = self.received();
+            let samples = received.samples.make_contiguous();
+            levels.push(20.0 * (sound::amplitude(samples) / sound::AMPLITUDE).log10());
+            sound::share(samples, hz) > 0.8 && levels.last().is_some_and(|level| level.abs() < 1.0)
+        });
+        assert!(unchanged.await, "a tone of {hz} Hz has the level at which it was sent; changes in dB: {levels:?}");
+    }
+
     /// Waits until it has received no loud sound for half a second.
     ///
     /// # Panics
@@ -232,6 +253,7 @@ impl Peer {
             sender,
             ssrc,
             sound,
+            opus: matches!(sound, Sound::OpusTone(_)).then(|| EndpointCodec::new(OPUS)),
             camera,
             socket,
             numbers: Vec::new(),
@@ -259,19 +281,20 @@ impl Reception {
         )
     }
 
+    fn take_samples(&mut self, samples: Vec<i16>) {
+        if sound::is_loud(&samples) {
+            self.last_loud = Some(Instant::now());
+        }
+        self.samples.extend(samples);
+        while self.samples.len() > 10 * sound::FRAME {
+            self.samples.pop_front();
+        }
+    }
+
     fn take(&mut self, encoding: &str, payload_type: u8, timestamp: u32, payload: &Bytes) {
         self.payload_types.insert(payload_type);
         match encoding {
-            "PCMU" => {
-                let samples: Vec<i16> = payload.iter().map(|octet| sound::decode(*octet)).collect();
-                if sound::is_loud(&samples) {
-                    self.last_loud = Some(Instant::now());
-                }
-                self.samples.extend(samples);
-                while self.samples.len() > 10 * sound::FRAME {
-                    self.samples.pop_front();
-                }
-            }
+            "PCMU" => self.take_samples(payload.iter().map(|octet| sound::decode(*octet)).collect()),
             "opus" => {
                 self.last_loud = Some(Instant::now());
                 self.opus.push_back(payload.clone());
@@ -296,6 +319,8 @@ struct Engine {
     sender: RTCRtpSenderId,
     ssrc: u32,
     sound: Sound,
+    /// For [`Sound::OpusTone`].
+    opus: Option<EndpointCodec>,
     camera: Option<picture::Camera>,
     socket: UdpSocket,
     /// The negotiated payload types: those of the answer.
@@ -478,6 +503,9 @@ impl Engine {
                 let encoding = codec.map_or("", |(_, codec)| codec.name.as_str());
                 let mut received = self.received.lock().expect("no reader panicked");
                 received.ssrcs.insert(header.ssrc);
+                if let Some(opus) = self.opus.as_mut().filter(|_| encoding == "opus") {
+                    received.take_samples(opus.decode(&packet.payload));
+                }
                 received.take(encoding, header.payload_type, header.timestamp, &packet.payload);
                 received.seen.take(encoding, header.payload_type, &packet.payload);
             }
@@ -503,6 +531,7 @@ impl Engine {
         let payload = match self.sound {
             Sound::Tone(hz) => sound::tone(hz, self.packets * sound::FRAME as u64),
             Sound::Opus(octet) => vec![octet; 80],
+            Sound::OpusTone(hz) => self.opus.as_mut().map(|opus| opus.tone(hz)).unwrap_or_default(),
         };
         #[expect(clippy::cast_possible_truncation, reason = "sequence numbers and timestamps wrap around")]
         let header = rtc::rtp::header::Header {

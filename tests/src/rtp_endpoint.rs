@@ -1,6 +1,7 @@
 //! RTP or SDES-SRTP endpoint of a SIP phone: sends a tone and analyzes the received audio. The signaling is a scenario of
 //! [`crate::sipp`].
 
+use crate::endpoint_codec::EndpointCodec;
 use crate::sound;
 use crate::wait::until;
 use core::time::Duration;
@@ -36,6 +37,7 @@ struct State {
     target: Option<SocketAddr>,
     hz: f32,
     sends_as: u8,
+    codec: Option<EndpointCodec>,
     silent: bool,
     digits_to_send: VecDeque<u8>,
     lock: Option<Context>,
@@ -99,6 +101,29 @@ impl RtpEndpoint {
     /// Sets the sent payload type: [`PCMU`] or [`PCMA`].
     pub fn send_as(&self, payload_type: u8) {
         self.state().sends_as = payload_type;
+    }
+
+    /// Sends and receives with this codec.
+    pub fn use_codec(&self, codec: EndpointCodec) {
+        let mut state = self.state();
+        state.sends_as = codec.format().number;
+        state.codec = Some(codec);
+    }
+
+    /// Waits until it receives only this tone, with the amplitude with which endpoints send, within 1 dB.
+    ///
+    /// # Panics
+    /// Panics if it does not.
+    pub async fn receives_tone_at_level(&self, hz: f32) {
+        self.receives_tone(hz).await;
+        let mut levels = Vec::new();
+        let unchanged = until(|| {
+            let mut state = self.state();
+            let samples = state.samples.make_contiguous();
+            levels.push(20.0 * (sound::amplitude(samples) / sound::AMPLITUDE).log10());
+            sound::share(samples, hz) > 0.8 && levels.last().is_some_and(|level| level.abs() < 1.0)
+        });
+        assert!(unchanged.await, "a tone of {hz} Hz has the level at which it was sent; changes in dB: {levels:?}");
     }
 
     /// Stops or restarts sending.
@@ -192,13 +217,15 @@ impl State {
         self.sources.insert(from);
         self.last_packet = Some(Instant::now());
         self.payload_types.insert(packet.header.payload_type);
-        let decode = match packet.header.payload_type {
-            PCMU => sound::decode,
-            PCMA => sound::decode_a,
-            EVENTS => return self.take_event(packet.header.timestamp, &packet.payload),
+        let all = |decode: fn(u8) -> i16| packet.payload.iter().map(|octet| decode(*octet)).collect();
+        let own = self.codec.as_mut().filter(|codec| codec.format().number == packet.header.payload_type);
+        let samples: Vec<i16> = match (own, packet.header.payload_type) {
+            (Some(codec), _) => codec.decode(&packet.payload),
+            (None, PCMU) => all(sound::decode),
+            (None, PCMA) => all(sound::decode_a),
+            (None, EVENTS) => return self.take_event(packet.header.timestamp, &packet.payload),
             _ => return,
         };
-        let samples: Vec<i16> = packet.payload.iter().map(|octet| decode(*octet)).collect();
         if sound::is_loud(&samples) {
             self.last_loud = Some(Instant::now());
         }
@@ -246,6 +273,13 @@ impl Sender {
                 vec![digit, end | 10, high, low]
             }
             None if state.silent => return None,
+            None if state.codec.is_some() => {
+                let codec = state.codec.as_mut()?;
+                #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap around")]
+                let timestamp = (self.frames * u64::from(codec.units())) as u32;
+                (self.header.payload_type, self.header.timestamp) = (codec.format().number, timestamp);
+                codec.tone(state.hz)
+            }
             None => {
                 (self.header.payload_type, self.header.timestamp) = (state.sends_as, now);
                 let tone = sound::tone(state.hz, self.frames * sound::FRAME as u64);

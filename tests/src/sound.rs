@@ -4,6 +4,8 @@ use core::f32::consts::TAU;
 
 /// Sampling rate in Hz.
 pub const RATE: u32 = 8000;
+/// Amplitude of the tones.
+pub const AMPLITUDE: f32 = 8000.0;
 /// Samples in a packet of 20 ms.
 pub const FRAME: usize = 160;
 
@@ -64,7 +66,7 @@ pub fn tone(hz: f32, from: u64) -> Vec<u8> {
             // Tones have a whole number of periods per second, so that the phase can be reduced modulo one second.
             let seconds = f32::from(u16::try_from(index % u64::from(RATE)).unwrap_or(0)) / 8000.0;
             #[expect(clippy::cast_possible_truncation, reason = "the amplitude is far below the limit of an i16")]
-            let sample = (8000.0 * (TAU * hz * seconds).sin()) as i16;
+            let sample = (AMPLITUDE * (TAU * hz * seconds).sin()) as i16;
             encode(sample)
         })
         .collect()
@@ -121,6 +123,14 @@ pub fn newest(sound: &[u8], channels: u16, rate: u32) -> Option<Vec<i16>> {
 fn first_channel(sound: &[u8], frame: usize) -> Vec<i16> {
     let sample = |frame: &[u8]| Some(i16::from_le_bytes([*frame.first()?, *frame.get(1)?]));
     sound.chunks_exact(frame).filter_map(sample).collect()
+}
+
+/// Returns the amplitude of a tone.
+#[must_use]
+pub fn amplitude(samples: &[i16]) -> f32 {
+    let total: f32 = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
+    let count = f32::from(u16::try_from(samples.len()).unwrap_or(u16::MAX)).max(1.0);
+    (2.0 * total / count).sqrt()
 }
 
 /// Returns whether the samples are louder than comfort noise.
