@@ -64,7 +64,7 @@ pub struct BufferedPacket {
     pub payload: Vec<u8>,
 }
 
-/// What a decoder receives when it needs samples.
+/// The input of a decoder that needs samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextPacket {
     /// The next packet.

@@ -22,7 +22,7 @@ pub mod g711;
 pub mod jitter;
 pub mod noise;
 pub mod pitch;
-pub mod resampler;
+pub mod rate_converter;
 pub mod route;
 mod sinks;
 pub mod stretch;

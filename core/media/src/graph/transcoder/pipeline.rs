@@ -4,7 +4,7 @@ use super::TranscoderFormats;
 use crate::graph::codec::{CodecFactory, Decoder, Encoder};
 use crate::graph::jitter::{BufferedPacket, Correction, JitterBuffer, NextPacket};
 use crate::graph::noise::ComfortNoise;
-use crate::graph::resampler::Resampler;
+use crate::graph::rate_converter::RateConverter;
 use crate::graph::stretch::{lengthen, shorten};
 use crate::rtp::rewrite::SourceId;
 use core::time::Duration;
@@ -35,13 +35,13 @@ pub struct Produced {
 struct SourceDecoder {
     payload_type: u8,
     decoder: Box<dyn Decoder>,
-    resampler: Option<Resampler>,
+    resampler: Option<RateConverter>,
 }
 
 impl SourceDecoder {
     fn new(decoder: Box<dyn Decoder>, payload_type: u8, rate: u32) -> Option<Self> {
         let own = decoder.format().rate;
-        let resampler = Resampler::new(own, rate);
+        let resampler = RateConverter::new(own, rate);
         (own == rate || resampler.is_some()).then_some(Self { payload_type, decoder, resampler })
     }
 

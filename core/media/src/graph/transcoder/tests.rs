@@ -66,7 +66,7 @@ fn run(transcoder: &mut Transcoder, until: Time) -> Vec<Sent> {
 }
 
 /// The samples of the packets, which are L16.
-fn heard(sent: &[Sent]) -> Vec<i16> {
+fn received(sent: &[Sent]) -> Vec<i16> {
     sent.iter().flat_map(|packet| samples(&packet.payload)).collect()
 }
 
@@ -103,8 +103,8 @@ fn packet_duration_and_rate_of_sink_differ_from_source() {
         assert!(sent.iter().all(|sent| sent.payload.len() == octets && sent.units == octets as u32 / 2));
         let expected = 1200 / packet as usize;
         assert!((expected - 3..=expected).contains(&sent.len()), "{} of {expected}", sent.len());
-        let heard = heard(&sent);
-        let measured = amplitude(&heard[heard.len() / 4..]);
+        let received = received(&sent);
+        let measured = amplitude(&received[received.len() / 4..]);
         assert!((measured - 8000.0).abs() < 300.0, "{measured}");
     }
 }
@@ -122,7 +122,7 @@ fn silent_source_pauses_and_begins_again() {
     assert!(send(&mut transcoder, 500, at(10_000)), "a new deadline");
     let sent = run(&mut transcoder, at(10_030));
     assert!(sent[0].begins);
-    assert!(amplitude(&heard(&sent)) > 7000.0, "no gap is concealed: {sent:?}");
+    assert!(amplitude(&received(&sent)) > 7000.0, "no gap is concealed: {sent:?}");
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn lost_packet_is_restored_from_its_successor() {
         }
         sent.extend(run(&mut transcoder, now + Duration::from_millis(19)));
     }
-    let heard = heard(&sent);
-    assert!(!heard.contains(&1500));
-    assert_eq!(heard.iter().filter(|sample| **sample == 1600).count(), 320, "both packets");
+    let received = received(&sent);
+    assert!(!received.contains(&1500));
+    assert_eq!(received.iter().filter(|sample| **sample == 1600).count(), 320, "both packets");
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn comfort_noise_fills_silence_until_speech() {
     }
     receive(&mut transcoder, NOISE, (5, 800), &[40], at(100));
     let noise = run(&mut transcoder, at(2000));
-    let level = amplitude(&heard(&noise)[1600..]);
+    let level = amplitude(&received(&noise)[1600..]);
     assert!((300.0..600.0).contains(&level), "-40 dBov: {level}");
     receive(&mut transcoder, FROM, (6, 16_000), &linear(&[9000; 160]), at(2000));
-    assert!(heard(&run(&mut transcoder, at(2060))).contains(&9000));
+    assert!(received(&run(&mut transcoder, at(2060))).contains(&9000));
     assert!(noise.iter().all(|packet| !packet.begins));
 }
 
@@ -170,7 +170,7 @@ fn other_source_starts_new_jitter_buffer() {
     let arriving = ArrivingPacket { sequence: 1, timestamp: 5, payload_type: FROM, payload: &packet };
     assert!(transcoder.receive(SourceId::new(0, 8), arriving, at(5)));
     let sent = run(&mut transcoder, at(60));
-    assert!(sent[0].begins && heard(&sent[..1]).iter().all(|sample| *sample == 500));
+    assert!(sent[0].begins && received(&sent[..1]).iter().all(|sample| *sample == 500));
 }
 
 #[test]
@@ -226,8 +226,8 @@ fn drifting_clock_is_compensated_for_ten_minutes() {
         assert!(longest <= Duration::from_millis(45), "{longest:?}");
         assert!((29_980..=30_020).contains(&sent.len()), "one packet per 20 ms of the relay's clock: {}", sent.len());
         // The tone is continuous: nothing is concealed by silence.
-        let heard = heard(&sent);
-        assert!(heard[1600..].chunks(160).all(|chunk| amplitude(chunk) > 7000.0));
+        let received = received(&sent);
+        assert!(received[1600..].chunks(160).all(|chunk| amplitude(chunk) > 7000.0));
     }
 }
 
@@ -244,8 +244,8 @@ fn delay_is_bounded_with_loss_and_jitter() {
         let (sent, longest) = over_network(&delays, 0.0);
         assert!(longest <= Duration::from_millis(u64::from(jitter) + 60), "{loss} %, {jitter} ms: {longest:?}");
         assert!((2980..=3005).contains(&sent.len()), "{}", sent.len());
-        let heard = heard(&sent);
-        let present = heard.chunks(160).filter(|chunk| amplitude(chunk) > 4000.0).count();
+        let received = received(&sent);
+        let present = received.chunks(160).filter(|chunk| amplitude(chunk) > 4000.0).count();
         assert!(
             present * 100 >= sent.len() * (97 - loss as usize),
             "{loss} %, {jitter} ms: {present} of {}",

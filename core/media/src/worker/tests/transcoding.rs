@@ -32,7 +32,7 @@ fn call() -> Scene {
 
 impl Scene {
     /// Sends this number of packets of 20 ms and returns those that the other leg received.
-    fn talk(&mut self, from: LegKey, to: LegKey, numbers: core::ops::Range<u16>) -> Vec<(Header, Vec<u8>)> {
+    fn exchange_audio(&mut self, from: LegKey, to: LegKey, numbers: core::ops::Range<u16>) -> Vec<(Header, Vec<u8>)> {
         let mut received = Vec::new();
         for number in numbers {
             let time = u32::from(number);
@@ -64,13 +64,13 @@ fn assert_continuous(received: &[(Header, Vec<u8>)], units: u32) {
 #[test]
 fn legs_without_common_codec_are_transcoded() {
     let mut scene = call();
-    let received = scene.talk(PHONE, OTHER, 1..30);
+    let received = scene.exchange_audio(PHONE, OTHER, 1..30);
     assert!((26..=29).contains(&received.len()), "{}", received.len());
     assert!(received.iter().all(|(header, payload)| (header.payload_type, payload.len()) == (8, 160)));
     assert_eq!(received.iter().filter(|(header, _)| header.marker).count(), 1);
     assert_eq!(received[0].0.ssrc, ssrc(OTHER, 0));
     assert_continuous(&received, 160);
-    let received = scene.talk(OTHER, PHONE, 1..30);
+    let received = scene.exchange_audio(OTHER, PHONE, 1..30);
     assert!(received.iter().all(|(header, payload)| (header.payload_type, payload.len()) == (LINEAR, 640)));
     assert_continuous(&received, 320);
     let last = samples(&received.last().unwrap().1);
@@ -80,16 +80,16 @@ fn legs_without_common_codec_are_transcoded() {
 #[test]
 fn new_description_keeps_transcoded_stream() {
     let mut scene = call();
-    let mut received = scene.talk(PHONE, OTHER, 1..20);
+    let mut received = scene.exchange_audio(PHONE, OTHER, 1..20);
     scene.connect_phone(OTHER, vec![stream(OTHER, 0, of_g711())]);
-    received.extend(scene.talk(PHONE, OTHER, 20..40));
+    received.extend(scene.exchange_audio(PHONE, OTHER, 20..40));
     assert_continuous(&received, 160);
     // Another codec is used at once, without another stream.
     scene.connect_phone(
         OTHER,
         vec![stream(OTHER, 0, section(MediaKind::Audio, vec![payload(0, "PCMU", 8000, 1, &[])]))],
     );
-    let after = scene.talk(PHONE, OTHER, 40..60);
+    let after = scene.exchange_audio(PHONE, OTHER, 40..60);
     assert!(after.iter().all(|(header, _)| header.payload_type == 0) && after[0].0.marker);
     assert_eq!(after[0].0.sequence, received.last().unwrap().0.sequence.wrapping_add(1));
     assert_continuous(&after, 160);
@@ -98,12 +98,12 @@ fn new_description_keeps_transcoded_stream() {
 #[test]
 fn codec_that_passes_again_is_not_transcoded() {
     let mut scene = call();
-    scene.talk(PHONE, OTHER, 1..10);
+    scene.exchange_audio(PHONE, OTHER, 1..10);
     let both = section(MediaKind::Audio, [of_g711().payloads, of_linear().payloads].concat());
     scene.connect_phone(OTHER, vec![stream(OTHER, 0, both)]);
     scene.run(Duration::from_millis(200));
     scene.take_rtp_of(OTHER, 0);
-    let received = scene.talk(PHONE, OTHER, 10..20);
+    let received = scene.exchange_audio(PHONE, OTHER, 10..20);
     assert_eq!(received.len(), 10, "packet by packet");
     assert!(received.iter().all(|(header, payload)| header.payload_type == LINEAR && *payload == linear(&[1000; 320])));
 }
@@ -111,7 +111,7 @@ fn codec_that_passes_again_is_not_transcoded() {
 #[test]
 fn digit_beside_transcoded_audio_has_clock_rate_of_sink() {
     let mut scene = call();
-    scene.talk(PHONE, OTHER, 1..10);
+    scene.exchange_audio(PHONE, OTHER, 1..10);
     let mut received = Vec::new();
     for (number, duration, flags) in [(10, 320_u16, 0), (11, 640, 0), (12, 960, 0), (13, 1280, 0x80), (14, 1280, 0x80)]
     {
@@ -132,14 +132,14 @@ fn digit_beside_transcoded_audio_has_clock_rate_of_sink() {
     assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{sequences:?}");
     let audio = received.iter().filter(|(header, ..)| header.payload_type == 8).count();
     assert!(audio <= 1, "no audio during the digit: {audio}");
-    let after = scene.talk(PHONE, OTHER, 15..25);
+    let after = scene.exchange_audio(PHONE, OTHER, 15..25);
     assert!(after.len() > 7 && after[0].0.marker);
 }
 
 #[test]
 fn silent_leg_has_no_deadline_of_transcoder() {
     let mut scene = call();
-    scene.talk(PHONE, OTHER, 1..10);
+    scene.exchange_audio(PHONE, OTHER, 1..10);
     scene.run(Duration::from_millis(500));
     scene.take_rtp_of(OTHER, 0);
     scene.run(Duration::from_millis(500));

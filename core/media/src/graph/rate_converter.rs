@@ -14,7 +14,7 @@ const MOST: u32 = 12;
 
 /// Converts the sample rate of one source.
 #[derive(Clone, Debug)]
-pub struct Resampler {
+pub struct RateConverter {
     /// The filter by phase; each phase has the coefficients in the order of the samples.
     phases: Vec<Vec<f32>>,
     /// The interpolation factor is the number of phases; this is the decimation factor.
@@ -25,7 +25,7 @@ pub struct Resampler {
     position: usize,
 }
 
-impl Resampler {
+impl RateConverter {
     /// Creates a converter; `None` if the rates are equal or their ratio is not supported.
     #[must_use]
     pub fn new(from: u32, to: u32) -> Option<Self> {

@@ -1,4 +1,4 @@
-use super::Resampler;
+use super::RateConverter;
 use core::f64::consts::TAU;
 
 fn tone(hertz: f64, rate: u32) -> Vec<i16> {
@@ -7,7 +7,7 @@ fn tone(hertz: f64, rate: u32) -> Vec<i16> {
 }
 
 fn resampled(from: u32, to: u32, hertz: f64) -> Vec<i16> {
-    let (mut resampler, mut out) = (Resampler::new(from, to).unwrap(), Vec::new());
+    let (mut resampler, mut out) = (RateConverter::new(from, to).unwrap(), Vec::new());
     tone(hertz, from).chunks(from as usize / 50).for_each(|chunk| resampler.process(chunk, &mut out));
     assert_eq!(out.len() as u32, to / 2, "{from} to {to}");
     out
@@ -60,6 +60,6 @@ fn frequency_above_lower_band_is_removed() {
 #[test]
 fn unsupported_ratio_has_no_resampler() {
     for (from, to) in [(8000, 8000), (44_100, 48_000), (0, 0), (8000, 0)] {
-        assert!(Resampler::new(from, to).is_none(), "{from} to {to}");
+        assert!(RateConverter::new(from, to).is_none(), "{from} to {to}");
     }
 }
