@@ -43,10 +43,27 @@ impl DestinationRules {
     /// pattern of `deny` matches if it matches any of these forms.
     #[must_use]
     pub fn permit(&self, user: &str, numbering: &Numbering) -> bool {
+        let any = |patterns: &[Pattern], forms: &[String]| {
+            patterns.iter().any(|pattern| forms.iter().any(|form| pattern.matches(form)))
+        };
         let forms = forms(user, numbering);
-        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| forms.iter().any(|form| pattern.matches(form)));
-        !any(&self.deny) && (self.allow.is_empty() || any(&self.allow))
+        let is_denied = any(&self.deny, &forms) || any(&self.deny, &malformed(user, numbering));
+        !is_denied && (self.allow.is_empty() || any(&self.allow, &forms))
     }
+}
+
+/// Returns the forms that a server may dial for a malformed international number: several `+`, or a `+` before digits that
+/// begin with 0, as no country code does.
+fn malformed(user: &str, numbering: &Numbering) -> Vec<String> {
+    let digits = user.trim_start_matches(['+', '-', '.', '(', ')', ' ']);
+    if !user.strip_suffix(digits).is_some_and(|signs| signs.contains('+')) {
+        return Vec::new();
+    }
+    let mut found = forms(&format!("+{digits}"), numbering);
+    if digits.starts_with('0') {
+        found.extend(forms(digits, numbering));
+    }
+    found
 }
 
 /// Returns the forms in which a number is compared with patterns.
@@ -91,6 +108,9 @@ mod tests {
         {
             assert!(!rules.permit(number, &plain), "{number}");
         }
+        for number in ["+00979123456789", "+011979123", "++979123", "+ +979-123", "(+)00 979 123"] {
+            assert!(!rules.permit(number, &plain), "{number} with an invalid +");
+        }
         for number in ["+4930100001", "9791234567", "112", "alice", "", "0979123456789"] {
             assert!(rules.permit(number, &plain), "{number}");
         }
@@ -104,6 +124,7 @@ mod tests {
         for number in ["0900123456", "+49900123456", "0049900123456", "49900123456"] {
             assert!(!rules.permit(number, &german), "{number}");
         }
+        assert!(!rules.permit("+0900123456", &german) && !rules.permit("+0 30 123456", &german));
         for number in ["030123456", "+4930123456", "101"] {
             assert!(rules.permit(number, &german), "{number}");
         }
