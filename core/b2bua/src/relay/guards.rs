@@ -144,9 +144,17 @@ impl GuardedCaller {
         Some(Self { login, address: request.source, is_verified })
     }
 
-    const fn source(&self) -> SourceNetwork {
-        SourceNetwork::of(self.address)
+    const fn source(&self) -> CallSource {
+        CallSource { network: SourceNetwork::of(self.address), is_verified: self.is_verified }
     }
+}
+
+/// The source whose calls are counted together. Those of unverified addresses are counted apart: whoever forges an
+/// address cannot use up the limits of the callers at this address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct CallSource {
+    network: SourceNetwork,
+    is_verified: bool,
 }
 
 /// The maximum number of logins, and of sources, whose calls per minute are counted.
@@ -159,9 +167,9 @@ pub(super) struct CallGuards {
     /// The number of calls of each login, without zeros.
     by_login: BTreeMap<LoginName, u32>,
     #[serde(with = "offhook_limits::pairs")]
-    by_source: BTreeMap<SourceNetwork, u32>,
+    by_source: BTreeMap<CallSource, u32>,
     login_rates: Recent<LoginName, RateLimit>,
-    source_rates: Recent<SourceNetwork, RateLimit>,
+    source_rates: Recent<CallSource, RateLimit>,
     /// The times at which answered calls are ended.
     ends: BTreeMap<CallKey, Time>,
     counters: GuardCounters,

@@ -8,7 +8,7 @@ use core::time::Duration;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::CallStatus;
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
+use offhook_sip::user_agent::io::{Command, Event, InboundInvite, InviteId, Origin};
 use std::net::IpAddr;
 
 fn bench(guards: GuardRules) -> Bench {
@@ -176,5 +176,31 @@ fn calls_of_a_phone_are_limited_and_those_of_a_server_are_not() {
             "many users call through a server"
         );
     }
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn forged_address_does_not_use_up_the_limits_of_its_users() {
+    let mut config = with_trunk();
+    config.guards = GuardRules { call_rate_per_address: Some(2), ..GuardRules::default() };
+    let mut bench = Bench::new(config);
+    let alice = bench.login_from("alice", [192, 0, 2, 1]);
+    for number in 1..=3 {
+        bench.commands.clear();
+        let source = IpAddr::from([192, 0, 2, 1]);
+        let request = InboundInvite { source, ..call_to(Origin::Unknown, "alice") };
+        let invite = InviteId::Inbound(number);
+        bench.sip(Event::Incoming { invite, request: Box::new(request) });
+        let is_refused = bench.commands.iter().any(|command| matches!(command, Command::Reject { status: 503, .. }));
+        assert_eq!(is_refused, number == 3, "call {number} of unknown sources");
+        bench.sip(Event::Ended { invite, cause: offhook_sip::user_agent::io::Cause::Local });
+    }
+    let bob = bench.login_from("bob", [192, 0, 2, 1]);
+    for id in ["b1", "b2"] {
+        bench.call(bob, id, "alice");
+        bench.hang_up(bob, id);
+    }
+    assert_eq!(bench.refusals(Guard::CallRatePerAddress), 1, "only of the unknown source");
+    bench.take(alice);
     bench.assert_no_leak(&[]);
 }
