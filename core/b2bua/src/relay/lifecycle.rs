@@ -1,6 +1,7 @@
 //! Changes of the relay while it runs: another configuration, and the drain before a shutdown.
 
 use super::Relay;
+use super::clients::Session;
 use super::configured_users::ConfiguredUsers;
 use crate::config::{AcceptedLogins, Config, LoginName};
 use offhook_clock::Time;
@@ -48,7 +49,9 @@ impl Relay {
 
     fn dismiss_login(&mut self, login: &LoginName, now: Time) {
         for session in self.clients.of_login(login).collect::<Vec<_>>() {
-            if self.clients.get(session).is_some_and(|session| session.local_login().is_some()) {
+            // A login by a token of the application needs no account.
+            let needs_account = |session: &Session| session.local_login().is_some() && session.token().is_none();
+            if self.clients.get(session).is_some_and(needs_account) {
                 self.dismiss(session, close_code::POLICY, "the account was removed from the relay".to_owned(), now);
             }
         }

@@ -371,3 +371,13 @@ fn token_session_is_authorized_after_its_verification() {
     bench.call(connection, "x", "bob");
     assert_eq!(bench.failure(connection).as_deref(), Some(EndReason::CalleeNotAllowed.info()));
 }
+
+#[test]
+fn session_by_token_continues_without_an_account() {
+    let accounts = std::collections::BTreeSet::from([LoginName("alice".to_owned())]);
+    let mut bench = Bench::new(Config { accounts, ..token_config() });
+    let alice = bench.login_by(grant(&bench, "alice", 3_600));
+    bench.input(Input::Configure(Box::new(token_config())));
+    assert_eq!(bench.closed.get(&alice), None);
+    assert_eq!(bench.relay.counts().sessions, 1);
+}
