@@ -88,7 +88,6 @@ impl SignalingPlane {
         }
     }
 
-    /// Starts a password check, without waiting for its result.
     /// Starts the verification of a token, which may fetch keys.
     fn verify_token(&mut self, request: RequestId, token: Secret, origin: Option<String>) {
         let Some(verifier) = self.tokens.clone() else {
@@ -101,6 +100,7 @@ impl SignalingPlane {
         });
     }
 
+    /// Starts a password check, without waiting for its result.
     fn verify_password(&self, request: RequestId, login: LoginName, password: Secret) {
         let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
         tokio::spawn(async move {
