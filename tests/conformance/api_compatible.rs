@@ -55,16 +55,15 @@ async fn stock_client_finds_and_terminates_a_call() {
     // Additions to that API, and a `callId` that two sessions use.
     is_done(&stock(&api, "call/unhold", &by_id).await);
     assert_eq!(stock(&api, "call/find", &by_id).await.body.pointer("/0/status"), Some(&"ESTABLISHED".into()));
-    let carol = Browser::sign_in(&relay, "carol").await;
+    let _carol = Browser::sign_in(&relay, "carol").await;
     let session = stock(&api, "connection/find", &json!({"sipLogin": "carol"})).await.body;
     let session = session.pointer("/0/sessionId").cloned().expect("a session");
     let id = at_alice.id.as_str();
     let place = json!({"sessionId": session, "callId": id, "callee": "bob", "sdp": at_alice.peer.description()});
     assert_eq!(api.post("/api/v1/calls", &place).await.status, 201);
     is_problem(&stock(&api, "call/terminate", &by_id).await, 409, "ambiguousCall");
-    let session = found.body.pointer("/0/sessionId").cloned().expect("a session");
-    is_done(&stock(&api, "call/terminate", &json!({"callId": at_alice.id.as_str(), "sessionId": session})).await);
-    drop(carol);
+    is_done(&stock(&api, "call/terminate", &json!({"callId": id, "sessionId": session})).await);
+    is_done(&stock(&api, "call/terminate", &by_id).await);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
     // The stock page shows FINISHED as soon as a request fails.
     is_problem(&stock(&api, "call/find", &by_id).await, 404, "unknownCall");
