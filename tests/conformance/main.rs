@@ -21,6 +21,7 @@ mod metrics;
 mod nat;
 mod providers;
 mod quality;
+mod recording;
 mod records;
 mod robustness;
 mod sessions;
