@@ -19,6 +19,7 @@ mod logins;
 mod media;
 mod metrics;
 mod nat;
+mod postgres;
 mod providers;
 mod quality;
 mod recording;

@@ -51,7 +51,7 @@ async fn have_written(relay: &Relay, records: f64) {
 }
 
 /// Places a call to a user that does not exist, which ends at once.
-async fn call_unknown_user(browser: &mut Browser, callee: &str) {
+pub(crate) async fn call_unknown_user(browser: &mut Browser, callee: &str) {
     let call = browser.call(callee, Sound::Tone(0.0)).await;
     browser.over(&call.id).await;
 }

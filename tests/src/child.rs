@@ -71,6 +71,11 @@ impl Program {
         self.child.try_wait().expect("the child's state")
     }
 
+    /// Sends it a signal, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+    }
+
     /// Terminates it and waits until it has ended.
     ///
     /// # Panics

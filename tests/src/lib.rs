@@ -17,6 +17,7 @@ pub mod nat;
 pub mod peer;
 pub mod picture;
 pub mod ports;
+pub mod postgres;
 pub mod relay;
 pub mod rest;
 pub mod rtp_endpoint;

@@ -52,6 +52,7 @@ pub(crate) fn build_tools() -> Result<(), Failure> {
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
     steps.step("set-up: browsers and SIP peers", || debian_packages(&DEBIAN))?;
+    steps.step("set-up: PostgreSQL", postgres)?;
     steps.step("set-up: libraries of codecs", || debian_packages(&LIBRARIES))?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
     steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
@@ -126,6 +127,18 @@ fn debian_packages(files: &[(&str, &'static str)]) -> Result<(), Failure> {
     }
     run(as_root("apt-get").args(["update"]))?;
     run(as_root("apt-get").args(["install", "-y", "--no-install-recommends"]).args(missing))
+}
+
+/// Installs PostgreSQL without the cluster of the system, whose server would be started. The test creates its own.
+fn postgres() -> Result<(), Failure> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    if versions.into_iter().any(|version| version.path().join("bin/initdb").is_file()) {
+        return Ok(());
+    }
+    debian_packages(&[("pg_createcluster", "postgresql-common")])?;
+    let settings = "/etc/postgresql-common/createcluster.conf";
+    run(as_root("sed").args(["-i", "s/^#*create_main_cluster.*/create_main_cluster = false/", settings]))?;
+    debian_packages(&[("initdb", "postgresql")])
 }
 
 fn is_library(name: &str) -> bool {

@@ -1,9 +1,11 @@
 //! Call records: a summary of each call for the log, call detail records and metrics.
 
 mod calls;
+mod identity;
 mod legs;
 
 pub(crate) use calls::{CallRecords, EndedCall, REPORT_TIMEOUT};
+pub use identity::LegIdentity;
 pub use legs::{LegQuality, LegRole, PeerQuality};
 
 use crate::call::{CallEvent, CallKey, EndpointKind};
@@ -81,6 +83,8 @@ pub struct CallRecord {
     pub caller_leg: LegKey,
     /// The leg of the callee that answered.
     pub callee_leg: Option<LegKey>,
+    /// The identifiers of the legs in the protocols of their endpoints.
+    pub identities: BTreeMap<LegKey, LegIdentity>,
     /// For each leg at a media worker, the last statistics of its streams. A leg that an attended transfer moved to
     /// another call is in the record of that call only.
     pub legs: BTreeMap<LegKey, Vec<StreamStatistics>>,
@@ -108,6 +112,7 @@ impl CallRecord {
             answered_at: None,
             caller_leg,
             callee_leg: None,
+            identities: BTreeMap::new(),
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             sip_status: None,

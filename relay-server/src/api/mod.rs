@@ -40,6 +40,7 @@ use crate::config::{ApiSettings, Settings};
 use crate::http::{App, Lingering, TrustedProxies};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::media_files::ShellAudio;
+use crate::records::RecordReader;
 use crate::reload::ReloadRequests;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::Gauges;
@@ -65,7 +66,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use token::{ApiToken, Scope};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// State shared by the handlers.
 #[derive(Debug)]
@@ -88,7 +89,9 @@ pub struct ApiState {
     security_log: Arc<SecurityLog>,
     gauges: Arc<Gauges>,
     /// The database of call detail records.
-    records: Option<PathBuf>,
+    records: Option<RecordReader>,
+    /// Permits for reading it.
+    record_queries: Semaphore,
     started: Instant,
     counters: Arc<ApiCounters>,
 }
@@ -138,6 +141,7 @@ impl ApiState {
             security_log: Arc::clone(&app.security_log),
             gauges: Arc::clone(&app.gauges),
             records: app.records.database.clone(),
+            record_queries: Semaphore::new(records::QUERIES),
             started: Instant::now(),
             counters: Arc::clone(&app.api),
         };

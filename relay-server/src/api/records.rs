@@ -4,7 +4,7 @@ use super::body::{Parameters, invalid};
 use super::page::{PageJson, PageRequest};
 use super::problem::{Problem, ProblemCode};
 use super::{ApiState, json_response};
-use crate::records::{RecordJson, RecordPage, RecordQuery, StoredRecord};
+use crate::records::{CancelOnDrop, QueryCancellation, RecordJson, RecordPage, RecordQuery, StoredRecord};
 use crate::timestamp::parse_rfc3339;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,6 +12,9 @@ use offhook_clock::Time;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// Maximum number of queries at a time.
+pub(super) const QUERIES: usize = 4;
 
 /// Lists the records of calls that have ended, the newest first.
 #[utoipa::path(
@@ -31,10 +34,15 @@ use utoipa::ToSchema;
 pub(super) async fn list(State(api): State<Arc<ApiState>>, mut parameters: Parameters) -> Result<Response, Problem> {
     let query = record_query(&mut parameters)?;
     parameters.finish()?;
-    let path = api.records.clone().ok_or_else(|| {
-        Problem::new(ProblemCode::NoDatabase, "there is no database of call detail records: see [records] sqlite")
+    let reader = api.records.clone().ok_or_else(|| {
+        Problem::new(ProblemCode::NoDatabase, "there is no database of call detail records: see [records]")
     })?;
-    let page = tokio::task::spawn_blocking(move || query.run(&path)).await;
+    let Ok(_permit) = api.record_queries.acquire().await else { return Err(unreadable()) };
+    let limit = api.settings().request_timeout;
+    // The time limit of the request drops this future, but not the blocking task.
+    let cancellation = QueryCancellation::default();
+    let _cancel = CancelOnDrop(cancellation.clone());
+    let page = tokio::task::spawn_blocking(move || reader.read(&query, limit, &cancellation)).await;
     match page {
         Ok(Ok(page)) => json_response(&page_json(&page)),
         Ok(Err(error)) => {

@@ -107,6 +107,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("tokens", "leeway", set!(tokens.leeway = given => given.at_most(Duration::from_secs(300))?)),
     option("tokens", "expiry_notice", set!(tokens.expiry_notice = given => given.duration()?)),
     option("records", "sqlite", set!(records.sqlite = given => records::location(given)?)),
+    option("records", "database", set!(records.database = given => records::database(given)?)),
     option("records", "json_lines", set!(records.json_lines = given => given.path()?)),
     option("records", "retention_days", set!(records.retention = given => records::retention(given)?)),
     option("media_files", "directory", set!(media_files.directory = given => given.path()?)),

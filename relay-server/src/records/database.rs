@@ -4,6 +4,7 @@
 //! programs can read it at any time.
 
 use super::detail::{CallDetailRecord, RouteDetail};
+use super::reader::RecordReader;
 use super::writer::{Maintenance, RecordStore, StoreError};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The version of the schema.
-const SCHEMA: u16 = 2;
+const SCHEMA: u16 = 3;
 /// The element at index n changes the schema from version n to version n + 1. `PRAGMA user_version` contains the
 /// version.
 pub(super) const MIGRATIONS: [&str; SCHEMA as usize] = [
@@ -45,6 +46,7 @@ pub(super) const MIGRATIONS: [&str; SCHEMA as usize] = [
     CREATE INDEX calls_dialed ON calls (dialed);
 ",
     "ALTER TABLE calls ADD COLUMN legs TEXT NOT NULL DEFAULT '[]';",
+    "ALTER TABLE calls ADD COLUMN recordings TEXT NOT NULL DEFAULT '[]';",
 ];
 
 /// Maximum number of rows that are removed in one transaction, which limits its duration.
@@ -53,12 +55,12 @@ const REMOVED_AT_ONCE: usize = 5_000;
 const BUSY: Duration = Duration::from_secs(2);
 
 const INSERT: &str = "INSERT OR IGNORE INTO calls (uid, call, scheme, caller, dialed, caller_kind, callee, callee_kind, routes, \
-     codecs, placed_at, alerted_at, answered_at, ended_at, end_reason, sip_status, legs) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+     codecs, placed_at, alerted_at, answered_at, ended_at, end_reason, sip_status, legs, recordings) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 /// The columns of a record, in the order that [`record_of_row`] expects.
 pub(super) const COLUMNS: &str = "id, uid, call, scheme, caller, dialed, caller_kind, callee, callee_kind, routes, codecs, placed_at, \
-     alerted_at, answered_at, ended_at, end_reason, sip_status, legs";
+     alerted_at, answered_at, ended_at, end_reason, sip_status, legs, recordings";
 
 /// The database, which is opened when it is first used, and again after a failure.
 #[derive(Debug)]
@@ -138,8 +140,8 @@ impl RecordStore for RecordDatabase {
         }
     }
 
-    fn database(&self) -> Option<PathBuf> {
-        Some(self.path.clone())
+    fn reader(&self) -> Option<RecordReader> {
+        Some(RecordReader::Sqlite(self.path.clone()))
     }
 
     fn reopen(&mut self) {
@@ -213,6 +215,7 @@ fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallDetailRecord) -
         record.end_reason,
         record.sip_status,
         serde_json::to_string(&record.legs).unwrap_or_default(),
+        serde_json::to_string(&record.recordings).unwrap_or_default(),
     ])
 }
 
@@ -237,6 +240,7 @@ pub(super) fn record_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, C
         end_reason: row.get(15)?,
         sip_status: row.get(16)?,
         legs: serde_json::from_str(&row.get::<_, String>(17)?).unwrap_or_default(),
+        recordings: serde_json::from_str(&row.get::<_, String>(18)?).unwrap_or_default(),
     };
     Ok((row.get(0)?, record))
 }

@@ -50,8 +50,10 @@ pub struct CallDetailRecord {
     pub end_reason: String,
     /// The SIP status of the end: the one received from the SIP peer, else the one that corresponds to the end reason.
     pub sip_status: Option<u16>,
-    /// The media of each leg that was connected to the relay.
+    /// The legs of the call.
     pub legs: Vec<LegDetail>,
+    /// The files in which the call was recorded.
+    pub recordings: Vec<String>,
 }
 
 impl CallDetailRecord {
@@ -79,6 +81,7 @@ impl CallDetailRecord {
             end_reason: end_reason.to_owned(),
             sip_status: record.sip_status,
             legs: LegDetail::of_call(record),
+            recordings: record.recordings.clone(),
         }
     }
 
@@ -105,6 +108,7 @@ impl CallDetailRecord {
             end_reason: &self.end_reason,
             sip_status: self.sip_status,
             legs: &self.legs,
+            recordings: &self.recordings,
         }
     }
 }
@@ -147,8 +151,10 @@ pub struct RecordJson<'a> {
     end_reason: &'a str,
     /// The SIP status that corresponds to the end.
     sip_status: Option<u16>,
-    /// The media of each leg.
+    /// The legs.
     legs: &'a [LegDetail],
+    /// The files in which the call was recorded.
+    recordings: &'a [String],
 }
 
 /// Truncates a time to milliseconds, so that a record does not change when it is stored and read.

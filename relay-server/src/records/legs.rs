@@ -1,19 +1,24 @@
-//! The media of a call's legs in its record.
+//! The legs of a call in its record.
 
 use core::time::Duration;
-use offhook_b2bua::record::{CallRecord, LegRole};
+use offhook_b2bua::record::{CallRecord, LegIdentity, LegRole};
 use offhook_media::command::{LegKey, StreamStatistics};
 use offhook_sdp::codec::MediaKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-/// The media of one leg, by stream.
+/// One leg.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LegDetail {
     /// `caller`, `callee` (the one that answered) or `other`.
     pub role: String,
-    /// Its streams, in the order of the description.
+    /// The identifier of the call in the client session of a browser.
+    pub call_id: Option<String>,
+    /// The Call-ID of the SIP dialog.
+    pub sip_call_id: Option<String>,
+    /// Its streams, in the order of the description; none if the leg was not connected to the relay.
     pub streams: Vec<StreamDetail>,
 }
 
@@ -52,7 +57,9 @@ pub struct DirectionDetail {
 impl LegDetail {
     /// The legs of a call.
     pub(super) fn of_call(record: &CallRecord) -> Vec<Self> {
-        record.legs.iter().map(|(leg, streams)| Self::new(record, *leg, streams)).collect()
+        let legs: BTreeSet<LegKey> = record.legs.keys().chain(record.identities.keys()).copied().collect();
+        let streams = |leg: LegKey| record.legs.get(&leg).map(Vec::as_slice).unwrap_or_default();
+        legs.into_iter().map(|leg| Self::new(record, leg, streams(leg))).collect()
     }
 
     fn new(record: &CallRecord, leg: LegKey, streams: &[StreamStatistics]) -> Self {
@@ -61,7 +68,12 @@ impl LegDetail {
             LegRole::Callee => "callee",
             LegRole::Other => "other",
         };
-        Self { role: role.to_owned(), streams: streams.iter().map(StreamDetail::new).collect() }
+        let (call_id, sip_call_id) = match record.identities.get(&leg) {
+            Some(LegIdentity::Browser { call_id, .. }) => (Some(call_id.as_str().to_owned()), None),
+            Some(LegIdentity::Sip { call_id }) => (None, Some(call_id.clone())),
+            None => (None, None),
+        };
+        Self { role: role.to_owned(), call_id, sip_call_id, streams: streams.iter().map(StreamDetail::new).collect() }
     }
 }
 

@@ -1,7 +1,7 @@
-//! Call detail records: one for each call attempt, in an SQLite database and as JSON lines.
+//! Call detail records: one for each call attempt, in an SQLite or PostgreSQL database and as JSON lines.
 //!
 //! ```text
-//! signaling plane ── RecordSender::send (never blocks) ──> bounded queue ──> writer thread ──> RecordStore (SQLite)
+//! signaling plane ── RecordSender::send (never blocks) ──> bounded queue ──> writer thread ──> RecordStore (SQLite or PostgreSQL)
 //!                                                     └──> bounded queue ──> writer thread ──> RecordStore (JSON lines)
 //! ```
 //!
@@ -13,7 +13,10 @@ mod database;
 mod detail;
 mod json_lines;
 mod legs;
+mod postgres;
+mod postgres_row;
 mod query;
+mod reader;
 mod start;
 mod writer;
 
@@ -21,7 +24,9 @@ pub use database::RecordDatabase;
 pub use detail::{CallDetailRecord, RecordJson, RouteDetail};
 pub use json_lines::JsonLines;
 pub use legs::{DirectionDetail, LegDetail, StreamDetail};
+pub use postgres::{PostgresStore, PostgresUrl};
 pub use query::{RecordPage, RecordQuery, StoredRecord};
+pub use reader::{CancelOnDrop, QueryCancellation, RecordReader};
 pub use start::start;
 pub use writer::{RecordCounters, RecordSender, RecordStore, RecordStores, RecordWriters, StoreError};
 

@@ -2,6 +2,7 @@
 
 use super::database::{COLUMNS, millis, record_of_row};
 use super::detail::CallDetailRecord;
+use super::reader::QueryCancellation;
 use offhook_clock::Time;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -51,14 +52,18 @@ impl RecordQuery {
     /// Returns a page of the selected records of the database in `path`. Blocks while the file is read.
     ///
     /// # Errors
-    /// If the file does not exist or cannot be read.
-    pub fn run(&self, path: &Path) -> rusqlite::Result<RecordPage> {
+    /// If the file does not exist or cannot be read, or the query was cancelled.
+    pub(super) fn run(&self, path: &Path, cancellation: &QueryCancellation) -> rusqlite::Result<RecordPage> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
+        cancellation.begin(connection.get_interrupt_handle());
         let (condition, mut values) = self.condition();
         let count = format!("SELECT count(*) FROM calls WHERE {condition}");
         let total = connection.query_row(&count, params_from_iter(&values), |row| row.get::<_, u32>(0))?;
-        let limit = self.limit.min(PAGE);
+        if cancellation.is_cancelled() {
+            return Err(interrupted());
+        }
+        let limit = self.page_size();
         // One more record is read, to determine whether there is another page.
         let one_more = limit + 1;
         values.push(self.before.unwrap_or(i64::MAX).into());
@@ -71,6 +76,10 @@ impl RecordQuery {
         let has_more = records.len() > limit;
         records.truncate(limit);
         Ok(RecordPage { records, total: usize::try_from(total).unwrap_or(usize::MAX), has_more })
+    }
+
+    pub(super) fn page_size(&self) -> usize {
+        self.limit.min(PAGE)
     }
 
     /// The condition of all pages, with a parameter for each value.
@@ -95,4 +104,9 @@ impl RecordQuery {
         }
         (conditions.join(" AND "), values)
     }
+}
+
+/// The error of a query that was cancelled between two statements.
+fn interrupted() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT), None)
 }

@@ -2,6 +2,7 @@
 
 use super::database::{RecordDatabase, default_path};
 use super::json_lines::JsonLines;
+use super::postgres::PostgresStore;
 use super::writer::{RecordSender, RecordStore, RecordWriters};
 use crate::config::{DatabaseLocation, RecordSettings};
 use std::io;
@@ -13,6 +14,10 @@ use std::path::Path;
 /// If a thread cannot be started. A store that cannot be opened is not an error: calls do not depend on records.
 pub fn start(settings: &RecordSettings, state_directory: Option<&Path>) -> io::Result<(RecordSender, RecordWriters)> {
     let mut stores: Vec<Box<dyn RecordStore>> = Vec::new();
+    // The first database is the one that is read.
+    if let Some(url) = &settings.database {
+        stores.push(Box::new(PostgresStore::new(url.clone(), settings.retention)));
+    }
     if let Some(database) = database(settings, state_directory) {
         stores.push(Box::new(database));
     }
@@ -27,6 +32,7 @@ fn database(settings: &RecordSettings, state_directory: Option<&Path>) -> Option
         DatabaseLocation::Off => None,
         // If a configured database cannot be opened, the writer repeats the attempt.
         DatabaseLocation::File(path) => Some(RecordDatabase::new(path.clone(), settings.retention)),
+        DatabaseLocation::Default if settings.database.is_some() => None,
         DatabaseLocation::Default => {
             let mut database = RecordDatabase::new(default_path(state_directory?), settings.retention);
             match database.connect() {

@@ -1,7 +1,7 @@
 use super::writer::{Maintenance, QUEUE, Writer};
 use super::{
-    CallDetailRecord, DirectionDetail, JsonLines, LegDetail, RecordCounters, RecordDatabase, RecordQuery, RecordStore,
-    RecordWriters, RouteDetail, StoreError, StreamDetail,
+    CallDetailRecord, CancelOnDrop, DirectionDetail, JsonLines, LegDetail, PostgresUrl, QueryCancellation,
+    RecordCounters, RecordDatabase, RecordQuery, RecordStore, RecordWriters, RouteDetail, StoreError, StreamDetail,
 };
 use crate::config::{DatabaseLocation, RecordSettings};
 use core::time::Duration;
@@ -69,7 +69,13 @@ fn record(call: u64, placed: u64) -> CallDetailRecord {
         ended_at: at(placed + 65),
         end_reason: "hungUp".to_owned(),
         sip_status: Some(200),
-        legs: vec![LegDetail { role: "caller".to_owned(), streams: vec![stream()] }],
+        legs: vec![LegDetail {
+            role: "caller".to_owned(),
+            call_id: Some("a1".to_owned()),
+            sip_call_id: None,
+            streams: vec![stream()],
+        }],
+        recordings: vec!["1.wav".to_owned()],
     }
 }
 
@@ -85,7 +91,13 @@ fn unanswered(call: u64, placed: u64) -> CallDetailRecord {
 }
 
 fn select(path: &Path, query: &RecordQuery) -> Vec<u64> {
-    query.run(path).unwrap().records.into_iter().map(|stored| stored.record.call).collect()
+    query
+        .run(path, &QueryCancellation::default())
+        .unwrap()
+        .records
+        .into_iter()
+        .map(|stored| stored.record.call)
+        .collect()
 }
 
 #[test]
@@ -98,7 +110,13 @@ fn records_are_read_as_written_once() {
     // A batch that is repeated after a failure.
     database.write(&written).unwrap();
     let query = RecordQuery { limit: 10, ..RecordQuery::default() };
-    let read: Vec<_> = query.run(&path).unwrap().records.into_iter().map(|stored| stored.record).collect();
+    let read: Vec<_> = query
+        .run(&path, &QueryCancellation::default())
+        .unwrap()
+        .records
+        .into_iter()
+        .map(|stored| stored.record)
+        .collect();
     assert_eq!(read, [written[1].clone(), written[0].clone()]);
     for file in ["records.sqlite", "records.sqlite-wal"] {
         let mode = std::fs::metadata(path.with_file_name(file)).unwrap().permissions().mode();
@@ -129,7 +147,7 @@ fn pages_follow_one_another_by_id() {
     let path = scratch.0.join("records.sqlite");
     let mut database = RecordDatabase::new(path.clone(), None);
     database.write(&(1..=5).map(|call| record(call, call)).collect::<Vec<_>>()).unwrap();
-    let first = RecordQuery { limit: 2, ..RecordQuery::default() }.run(&path).unwrap();
+    let first = RecordQuery { limit: 2, ..RecordQuery::default() }.run(&path, &QueryCancellation::default()).unwrap();
     assert_eq!(first.total, 5);
     // A record that is written between two pages does not move the second one.
     database.write(&[record(6, 6)]).unwrap();
@@ -168,7 +186,8 @@ fn database_of_an_older_relay_is_updated() {
     .unwrap();
     drop(old);
     RecordDatabase::new(path.clone(), None).write(&[record(2, 2)]).unwrap();
-    let stored = RecordQuery { limit: 9, ..RecordQuery::default() }.run(&path).unwrap().records;
+    let stored =
+        RecordQuery { limit: 9, ..RecordQuery::default() }.run(&path, &QueryCancellation::default()).unwrap().records;
     assert_eq!(stored.iter().map(|stored| (stored.id, stored.record.legs.len())).collect::<Vec<_>>(), [(8, 1), (7, 0)]);
 }
 
@@ -300,4 +319,57 @@ fn default_database_that_cannot_be_opened_is_left_out() {
     assert!(is_on(Some(&scratch.0)) && scratch.0.join("records.sqlite").is_file());
     let off = RecordSettings { sqlite: DatabaseLocation::Off, ..RecordSettings::default() };
     assert!(!super::start(&off, Some(&scratch.0)).unwrap().0.is_on());
+}
+
+#[test]
+fn cancelled_query_fails() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("records.sqlite");
+    RecordDatabase::new(path.clone(), None).write(&[record(1, 1)]).unwrap();
+    let cancellation = QueryCancellation::default();
+    let query = RecordQuery { limit: 9, ..RecordQuery::default() };
+    assert_eq!(query.run(&path, &cancellation).unwrap().total, 1);
+    drop(CancelOnDrop(cancellation.clone()));
+    let error = query.run(&path, &cancellation).unwrap_err();
+    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
+}
+
+#[test]
+fn reader_of_fifo_receives_each_record_once() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("records.fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut store = JsonLines::new(path.clone());
+    // Each reader receives one batch. The second one follows a failure, because the first reader has closed the FIFO.
+    for calls in [[1, 2], [3, 4]] {
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+                let lines = std::io::BufRead::lines(file).take(2);
+                lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap()).collect::<Vec<_>>()
+            }
+        });
+        let batch = calls.map(|call| record(call, call));
+        // The first attempt fails if the store still has the FIFO of the previous reader open.
+        let _ = store.write(&batch).or_else(|_| store.write(&batch));
+        let uids: Vec<_> = reader.join().unwrap().iter().map(|line| line["uid"].clone()).collect();
+        assert_eq!(uids, calls.map(|call| format!("1-{call:x}")));
+    }
+}
+
+#[test]
+fn postgres_url_is_checked_and_shown_without_password() {
+    let url = PostgresUrl::parse("postgres://relay:geheim@db.example:6432/calls").unwrap();
+    assert_eq!(url.to_string(), "postgres calls at db.example:6432");
+    assert!(!format!("{url:?}").contains("geheim"));
+    for (wrong, expected) in [
+        ("mysql://relay:geheim@db/calls", "is not a PostgreSQL URL"),
+        ("postgres://relay:geheim@/calls", "has no host"),
+        ("postgres://relay:geheim@db:x/calls", "cannot be used"),
+        ("postgres://relay:geheim@db/calls?sslmode=require", "TLS to PostgreSQL is not supported"),
+    ] {
+        let error = PostgresUrl::parse(wrong).unwrap_err();
+        assert!(error.contains(expected) && !error.contains("geheim"), "{wrong}: {error}");
+    }
 }

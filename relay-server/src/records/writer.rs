@@ -1,10 +1,10 @@
 //! The queues and threads that write records, and their counters.
 
 use super::detail::CallDetailRecord;
+use super::reader::RecordReader;
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -39,7 +39,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// A destination of call detail records. It opens its file when it is used, so that it can recover from a failure at
+/// A destination of call detail records. It opens its file or its connection when it is used, so that it can recover from a failure at
 /// any time.
 pub trait RecordStore: Send + 'static {
     /// Its name in metrics and in the log.
@@ -58,12 +58,12 @@ pub trait RecordStore: Send + 'static {
     /// If they cannot be removed; this is repeated later.
     fn maintain(&mut self) -> Result<Maintenance, StoreError>;
 
-    /// The path of the database, if it is one.
-    fn database(&self) -> Option<PathBuf> {
+    /// The reader of the records, if it is a database.
+    fn reader(&self) -> Option<RecordReader> {
         None
     }
 
-    /// Opens the file again by its name, after it was renamed.
+    /// Opens the file or the connection again, for example after the file was renamed.
     fn reopen(&mut self);
 }
 
@@ -136,8 +136,8 @@ impl RecordSender {
 pub struct RecordStores {
     /// The counters of each store.
     pub counters: Vec<Arc<RecordCounters>>,
-    /// The path of the database, if there is one.
-    pub database: Option<PathBuf>,
+    /// The reader of the database, if there is one.
+    pub database: Option<RecordReader>,
 }
 
 /// The running writers.
@@ -156,7 +156,7 @@ impl RecordWriters {
     pub fn start(stores: Vec<Box<dyn RecordStore>>) -> io::Result<(RecordSender, Self)> {
         let (mut sender, mut writers) = (RecordSender::default(), Self::default());
         for store in stores {
-            writers.stores.database = writers.stores.database.or(store.database());
+            writers.stores.database = writers.stores.database.or(store.reader());
             let counters = Arc::new(RecordCounters::new(store.name()));
             let (records, queue) = sync_channel(QUEUE);
             let (done, ended) = oneshot::channel::<()>();

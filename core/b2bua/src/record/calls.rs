@@ -30,16 +30,16 @@ pub(crate) struct EndedCall {
 
 /// A record, and the legs whose final report has not arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry<R> {
-    record: R,
+pub(super) struct Entry<R> {
+    pub(super) record: R,
     waits_for: BTreeSet<LegKey>,
 }
 
 /// The records of all calls that have not been reported completely.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CallRecords {
-    open: BTreeMap<CallKey, Entry<CallRecord>>,
-    ended: BTreeMap<CallKey, Entry<EndedCall>>,
+    pub(super) open: BTreeMap<CallKey, Entry<CallRecord>>,
+    pub(super) ended: BTreeMap<CallKey, Entry<EndedCall>>,
     /// The calls of the legs that a worker has opened.
     calls: BTreeMap<LegKey, CallKey>,
 }
@@ -71,7 +71,7 @@ impl CallRecords {
         Some(record.clone())
     }
 
-    fn record_mut(&mut self, call: CallKey) -> Option<&mut CallRecord> {
+    pub(super) fn record_mut(&mut self, call: CallKey) -> Option<&mut CallRecord> {
         match self.open.get_mut(&call) {
             Some(entry) => Some(&mut entry.record),
             None => self.ended.get_mut(&call).map(|entry| &mut entry.record.record),
@@ -90,11 +90,12 @@ impl CallRecords {
     /// record of the former call if it is complete now.
     pub(crate) fn leg_moved(&mut self, leg: LegKey, call: CallKey) -> Option<EndedCall> {
         let before = self.calls.get(&leg).copied()?;
-        let streams = self.record_mut(before).and_then(|record| record.legs.remove(&leg));
+        let moved = self.record_mut(before).map(|record| (record.legs.remove(&leg), record.identities.remove(&leg)));
         let complete = self.leg_closed(leg);
         self.leg_opened(leg, call);
-        if let (Some(streams), Some(record)) = (streams, self.record_mut(call)) {
-            record.legs.insert(leg, streams);
+        if let (Some((streams, identity)), Some(record)) = (moved, self.record_mut(call)) {
+            record.legs.extend(streams.map(|streams| (leg, streams)));
+            record.identities.extend(identity.map(|identity| (leg, identity)));
         }
         complete
     }

@@ -233,6 +233,11 @@ impl CallTable {
         self.legs.get(&leg).map(|entry| entry.call)
     }
 
+    /// Returns the call and the endpoint of a leg.
+    pub(super) fn endpoint_of(&self, leg: LegKey) -> Option<(CallKey, &LegEndpoint)> {
+        self.legs.get(&leg).map(|entry| (entry.call, &entry.endpoint))
+    }
+
     /// Returns the reference of a leg and its call.
     pub(super) fn at(&self, leg: LegKey) -> Option<CallRef> {
         self.call_of(leg).map(|call| CallRef { call, leg })

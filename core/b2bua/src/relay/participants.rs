@@ -136,6 +136,7 @@ impl Relay {
         let leg = LegKey(self.fresh_id());
         let endpoint = LegEndpoint::Browser { session, call_id: call_id.clone() };
         self.calls.insert_leg(leg, LegEntry { call: plan.call, worker: plan.worker, endpoint });
+        self.identify_leg(leg);
         let features = self.clients.get(session).map(Session::features).unwrap_or_default();
         let browser = Browser { session, has_direct_media: features.has(feature::DIRECT_MEDIA), offer: None };
         self.presenter.open(leg, alert.view(session, call_id, features, incoming));
@@ -201,6 +202,7 @@ impl Relay {
         };
         let endpoint = LegEndpoint::Sip(Box::new(sip));
         self.calls.insert_leg(leg, LegEntry { call: call.call, worker: call.worker, endpoint });
+        self.identify_leg(leg);
         let setup = PeerSetup {
             invite: plan.invite,
             account: plan.account,

@@ -1,10 +1,11 @@
 //! Call records: updates by events and media statistics, and completion after the end of a call.
 
 use super::Relay;
+use super::call_table::LegEndpoint;
 use super::deadlines::Owner;
 use crate::call::{CallEvent, CallKey};
 use crate::io::Output;
-use crate::record::{EndedCall, REPORT_TIMEOUT};
+use crate::record::{CallRecord, EndedCall, LegIdentity, REPORT_TIMEOUT};
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, LegReport};
 use offhook_signaling::reason::EndReason;
@@ -31,9 +32,40 @@ impl Relay {
 
     /// Applies an event to the record of its call, and reports both to the shell.
     pub(super) fn record_event(&mut self, call: CallKey, event: CallEvent, now: Time) {
+        let leg = match &event {
+            CallEvent::Placed { caller: leg, .. } | CallEvent::Routed { callee: leg, .. } => Some(*leg),
+            _ => None,
+        };
         if let Some(record) = self.records.apply(call, &event, now) {
+            let identified = leg.filter(|leg| self.identify_leg(*leg)).and_then(|_| self.records.get(call).cloned());
+            let record = identified.unwrap_or(record);
             self.outputs.push_back(Output::CallEvent { event, record: Box::new(record), at: now });
         }
+    }
+
+    /// Stores the identifiers of a leg in the record of its call. Returns whether they are known.
+    pub(super) fn identify_leg(&mut self, leg: LegKey) -> bool {
+        let Some((call, endpoint)) = self.calls.endpoint_of(leg) else { return false };
+        let identity = match endpoint {
+            LegEndpoint::Browser { session, call_id } => {
+                Some(LegIdentity::Browser { session: *session, call_id: call_id.clone() })
+            }
+            LegEndpoint::Application { .. } => None,
+            LegEndpoint::Sip(sip) => {
+                // An outbound INVITE has no Call-ID before it is sent.
+                let call_id = self.agent.as_ref().and_then(|agent| agent.call_id(sip.invite));
+                call_id.map(|call_id| LegIdentity::Sip { call_id: call_id.to_owned() })
+            }
+        };
+        let is_known = identity.is_some();
+        identity.into_iter().for_each(|identity| self.records.identify(call, leg, identity));
+        is_known
+    }
+
+    /// Returns the record of a call that has not been reported completely.
+    #[must_use]
+    pub fn call_record(&self, call: CallKey) -> Option<&CallRecord> {
+        self.records.get(call)
     }
 
     /// Ends the record of a call. The record is reported to the shell when the final reports of all legs have arrived.

@@ -32,7 +32,15 @@ impl Relay {
                     sip::Output::Transport(output) => self.outputs.push_back(Output::Sip(output)),
                 }
             } else if let Some(command) = self.commands.pop_front() {
+                let placed = match &command {
+                    Command::Invite { invite, .. } => self.calls.by_invite(*invite),
+                    _ => None,
+                };
                 agent.handle_input(sip::Input::Command(command), now);
+                // The Call-ID is known from now on.
+                placed.iter().for_each(|placed| {
+                    self.identify_leg(placed.leg);
+                });
             } else {
                 return;
             }

@@ -128,6 +128,14 @@ impl Invite {
         matches!(self.call.invite, InviteId::Outbound(_))
     }
 
+    /// Returns the Call-ID of its dialogs.
+    pub(super) fn call_id(&self) -> Option<&str> {
+        match &self.role {
+            Role::Client(client) => client.call_id(),
+            Role::Server(server) => server.call_id(),
+        }
+    }
+
     /// Returns the `Replaces` value of its established dialog.
     pub(super) fn replaces(&self) -> Option<Replaces> {
         match &self.role {

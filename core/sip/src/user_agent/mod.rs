@@ -223,6 +223,12 @@ impl UserAgent {
         self.registrar.bindings()
     }
 
+    /// Returns the Call-ID of an INVITE, while it is not answered. An outbound one has none before it is sent.
+    #[must_use]
+    pub fn call_id(&self, invite: InviteId) -> Option<&str> {
+        self.invites.get(&invite)?.call_id()
+    }
+
     /// Returns the address of the peer of an outbound call, as far as it is known before the call is placed.
     #[must_use]
     pub fn peer_address(&self, account: Option<AccountId>, to: &Destination) -> Option<IpAddr> {

@@ -3,7 +3,9 @@
 
 use super::sip_calls::{body, gone, phone_sdp, text};
 use super::{Bench, accounts::hello_sip, with_sip};
+use crate::call::CallEvent;
 use crate::io::{ConnectionId, Input};
+use crate::record::LegIdentity;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command as Media, RemoteTransport};
@@ -320,6 +322,37 @@ fn page_is_called_through_server() {
     wire.settle();
     assert_eq!(wire.event(), Event::Ended { invite, cause: gone() });
     wire.assert_over();
+}
+
+#[test]
+fn record_has_the_identifiers_of_both_legs() {
+    let mut wire = Wire::new();
+    let (alice, binding) = wire.login("alice");
+    let (outbound, _) = wire.called(alice, "1002");
+    let inbound = InviteId::Outbound(1);
+    let request = Box::new(invite_to(binding, Some(&phone_sdp(4000, "sendrecv"))));
+    let sent = Some(wire.server.call_id(outbound).expect("a Call-ID").to_owned());
+    wire.command(Command::Accept { invite: outbound, body: Some(body(&phone_sdp(4000, "sendrecv"))) });
+    wire.command(Command::HangUp { invite: outbound, reason: None });
+    wire.bench.take(alice);
+    wire.command(Command::Invite { invite: inbound, request });
+    let received = Some(wire.server.call_id(inbound).expect("a Call-ID").to_owned());
+    let id = wire.bench.incoming(alice);
+    wire.command(Command::HangUp { invite: inbound, reason: None });
+    let ended = wire.bench.events.iter().filter(|(event, _)| matches!(event, CallEvent::Ended { .. }));
+    let found: Vec<_> = ended.map(|(_, record)| record.identities.values().cloned().collect::<Vec<_>>()).collect();
+    let [of_first, of_second] = &found[..] else { panic!("{found:?}") };
+    for (identities, browser, sip) in [(of_first, "a1", sent), (of_second, id.as_str(), received)] {
+        let of_browser = identities.iter().find_map(|identity| match identity {
+            LegIdentity::Browser { call_id, .. } => Some(call_id.as_str()),
+            LegIdentity::Sip { .. } => None,
+        });
+        let of_phone = identities.iter().find_map(|identity| match identity {
+            LegIdentity::Browser { .. } => None,
+            LegIdentity::Sip { call_id } => Some(call_id.clone()),
+        });
+        assert_eq!((identities.len(), of_browser, of_phone), (2, Some(browser), sip));
+    }
 }
 
 #[test]

@@ -102,6 +102,11 @@ impl Client {
         client
     }
 
+    /// Returns the Call-ID, which is the same for all requests of the call.
+    pub(super) fn call_id(&self) -> Option<&str> {
+        self.request.headers.call_id().ok()
+    }
+
     fn send_invite(&mut self, scope: &mut Scope<'_>) {
         self.timer.set_request_headers(&mut self.request.headers);
         match scope.send(&mut self.request) {

@@ -95,6 +95,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Returns the Call-ID.
+    pub(super) fn call_id(&self) -> Option<&str> {
+        self.incoming.request.headers.call_id().ok()
+    }
+
     /// Processes an INVITE that was already validated.
     pub(super) fn begin(mut incoming: Incoming, session: Session, scope: &mut Scope<'_>) -> Self {
         let headers = &incoming.request.headers;
