@@ -32,4 +32,5 @@ pub mod telemetry;
 mod timestamp;
 pub mod tls;
 pub mod tokens;
+pub mod trace;
 mod websocket;

@@ -31,6 +31,7 @@ use crate::sip_transport::{self, Listening, SipCounters, SipTransport, Sockets, 
 use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use crate::tokens::TokenVerifier;
+use crate::trace::TraceStore;
 use axum::http::HeaderValue;
 use core::time::Duration;
 use listeners::Listeners;
@@ -89,8 +90,7 @@ impl RunningRelay {
         descriptors::check(descriptors, media_workers(settings) * addresses::media(settings, &discovered).len())?;
         let settings = &descriptors::fitted(settings, descriptors);
         let Listeners { plain, tls, api } = Listeners::bind(settings, demo, &discovered).await?;
-        let certificate = if tls.is_empty() { None } else { Some(https(settings, &discovered)?) };
-        let certificate = certificate.map(watch::Sender::new);
+        let certificate = if tls.is_empty() { None } else { Some(watch::Sender::new(https(settings, &discovered)?)) };
         let sockets = media_sockets(settings, &discovered)?;
         let (workers, media) = (sockets.len(), sockets.iter().flat_map(WorkerSockets::addresses).collect());
 
@@ -122,9 +122,9 @@ impl RunningRelay {
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
         let record_stores = records.stores.clone();
-        let hooks = Hooks::start(&settings.hooks)?;
+        let (hooks, trace) = (Hooks::start(&settings.hooks)?, trace_store(settings));
         let plane = plane.with_tokens(TokenVerifier::new(&settings.tokens)?).with_sip(side).with_records(record_sender);
-        let plane = plane.with_directory(Arc::clone(&directory), Arc::clone(&feed));
+        let plane = plane.with_trace(trace.clone()).with_directory(Arc::clone(&directory), Arc::clone(&feed));
         let plane = start_plane(plane, (records, recordings, hooks.clone()), &supervisor)?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 
@@ -135,6 +135,7 @@ impl RunningRelay {
             media_queues,
             records: record_stores,
             hooks: hooks.metrics(),
+            trace,
             sip: sip_counters,
             audio,
             security_log: Arc::clone(&security_log),
@@ -301,6 +302,7 @@ struct AppParts {
     media_queues: Vec<Arc<AtomicUsize>>,
     records: RecordStores,
     hooks: Arc<HookMetrics>,
+    trace: Option<Arc<TraceStore>>,
     sip: Option<Arc<SipCounters>>,
     audio: Arc<ShellAudio>,
     security_log: Arc<SecurityLog>,
@@ -310,7 +312,8 @@ struct AppParts {
 impl AppParts {
     /// Creates the state of the HTTP handlers.
     fn app(self, settings: &Settings, demo: Demo) -> io::Result<App> {
-        let Self { plane, gauges, media, media_queues, records, hooks, sip, audio, security_log, workers } = self;
+        let Self { plane, gauges, media, media_queues, records, hooks, trace, sip, audio, security_log, workers } =
+            self;
         warn_of_open_origins(settings, demo);
         Ok(App {
             plane,
@@ -319,6 +322,7 @@ impl AppParts {
             media,
             media_queues,
             records,
+            trace,
             api: Arc::default(),
             hooks,
             audio,
@@ -539,6 +543,10 @@ fn page_directory(settings: &Settings) -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("page")));
     let places = beside.into_iter().chain([PathBuf::from("demo-phone/dist")]);
     places.into_iter().find(|place| place.join("index.html").is_file())
+}
+
+fn trace_store(settings: &Settings) -> Option<Arc<TraceStore>> {
+    settings.trace.is_on.then(|| Arc::new(TraceStore::new(settings.trace.limits)))
 }
 
 fn seed() -> io::Result<[u8; 32]> {

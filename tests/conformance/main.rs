@@ -41,6 +41,7 @@ mod sip_torture;
 mod sip_transfer;
 mod sip_webrtc;
 mod tokens;
+mod trace;
 mod transfer;
 mod transports;
 mod trunks;

@@ -21,7 +21,8 @@ pub(super) fn pages() -> Router<Arc<ApiState>> {
         .route("/api/page.js", get(|| async { file("text/javascript", include_str!("page_files/page.js")) }))
 }
 
-fn file(content_type: &'static str, text: &'static str) -> Response {
+/// A file of a page.
+pub(super) fn file(content_type: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, SECURITY_POLICY),

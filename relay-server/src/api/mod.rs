@@ -33,6 +33,7 @@ mod sessions;
 mod settings;
 mod statistics;
 pub mod token;
+mod trace;
 mod views;
 
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ use crate::records::RecordReader;
 use crate::reload::ReloadRequests;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::Gauges;
+use crate::trace::TraceStore;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -90,7 +92,9 @@ pub struct ApiState {
     gauges: Arc<Gauges>,
     /// The database of call detail records.
     records: Option<RecordReader>,
-    /// Permits for reading it.
+    /// The traces of calls, unless they are off.
+    trace: Option<Arc<TraceStore>>,
+    /// Permits for reading the database.
     record_queries: Semaphore,
     started: Instant,
     counters: Arc<ApiCounters>,
@@ -141,6 +145,7 @@ impl ApiState {
             security_log: Arc::clone(&app.security_log),
             gauges: Arc::clone(&app.gauges),
             records: app.records.database.clone(),
+            trace: app.trace.clone(),
             record_queries: Semaphore::new(records::QUERIES),
             started: Instant::now(),
             counters: Arc::clone(&app.api),
@@ -190,6 +195,8 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .route("/rest-api/connection/find_all", both(compatible::find_all_connections))
         .route("/rest-api/connection/find", both(compatible::find_connections))
         .route("/api/v1/records", get(records::list))
+        .route("/api/v1/calls/{id}/trace", get(trace::trace))
+        .route("/api/v1/calls/{id}/trace.txt", get(trace::trace_text))
         .route_layer(from_fn_with_state((Arc::clone(api), Scope::Read), access::require));
     let control = Router::new()
         .route("/api/v1/calls", post(calls::place))
@@ -227,6 +234,7 @@ pub fn router(api: &Arc<ApiState>) -> Router {
         .layer(from_fn_with_state(Arc::clone(api), access::authenticate))
         // Not authenticated, because a browser cannot send a token when it loads a page.
         .merge(documentation::pages())
+        .merge(trace::pages())
         .layer(from_fn_with_state(Arc::clone(api), limit_time))
         .layer(from_fn_with_state(Arc::clone(api), cors::allow_origin))
         .with_state(Arc::clone(api))

@@ -5,6 +5,7 @@ use super::page::MAX_PAGE;
 use super::problem::{Problem, ProblemJson};
 use super::{
     actions, application, calls, event_socket, events, json_response, media, records, reload, sessions, statistics,
+    trace,
 };
 use axum::response::Response;
 use utoipa::openapi::path::Parameter;
@@ -34,6 +35,8 @@ use utoipa::{Modify, OpenApi};
         media::record,
         media::collect,
         records::list,
+        trace::trace,
+        trace::trace_text,
         events::events,
         event_socket::event_socket,
         sessions::sessions,
@@ -136,6 +139,6 @@ mod tests {
         let all = identifiers.len();
         identifiers.sort_by_key(Value::to_string);
         identifiers.dedup();
-        assert_eq!((all, identifiers.len()), (24, 24));
+        assert_eq!((all, identifiers.len()), (26, 26));
     }
 }

@@ -44,6 +44,8 @@ pub(super) enum ProblemCode {
     UnknownSession,
     /// There is no database of call detail records.
     NoDatabase,
+    /// The messages of calls are not kept.
+    NoTrace,
     /// The session has a call with this identifier already.
     CallIdInUse,
     /// Several calls have the identifier.
@@ -108,6 +110,7 @@ impl ProblemCode {
             Self::UnknownParticipant => (StatusCode::NOT_FOUND, "unknownParticipant", "Unknown participant"),
             Self::AmbiguousParticipant => (StatusCode::CONFLICT, "ambiguousParticipant", "Ambiguous participant"),
             Self::NoDatabase => (StatusCode::NOT_FOUND, "noDatabase", "No database"),
+            Self::NoTrace => (StatusCode::NOT_FOUND, "noTrace", "No trace"),
             Self::UnknownSession => (StatusCode::NOT_FOUND, "unknownSession", "Unknown session"),
             Self::CallIdInUse => (StatusCode::CONFLICT, "callIdInUse", "Call identifier in use"),
             Self::AmbiguousCall => (StatusCode::CONFLICT, "ambiguousCall", "Ambiguous call"),

@@ -1,7 +1,7 @@
 //! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
-use super::{ApiSettings, Settings, SipSettings, Verify, guards, hooks, media_files, records, tokens};
+use super::{ApiSettings, Settings, SipSettings, Verify, guards, hooks, media_files, records, tokens, trace};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
@@ -83,6 +83,7 @@ pub fn explain(settings: &Settings) -> String {
         .chain(guards::explain(&s.guards))
         .chain(tokens::explain(&s.tokens))
         .chain(records::explain(&s.records))
+        .chain(trace::explain(&s.trace))
         .chain(media_files::explain(&s.media_files))
         .chain(sip(&s.sip))
         .chain(api(&s.api))

@@ -12,6 +12,7 @@ mod options;
 mod records;
 mod sip;
 mod tokens;
+mod trace;
 mod value;
 
 pub use accounts::AccountSettings;
@@ -25,6 +26,7 @@ pub use options::{OPTIONS, OptionSpec};
 pub use records::{DatabaseLocation, RecordSettings};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
 pub use tokens::{KeySource, TokenSettings};
+pub use trace::TraceSettings;
 pub use value::Given;
 
 use crate::http::TrustedProxies;
@@ -125,6 +127,8 @@ pub struct Settings {
     pub connection_timeout: Duration,
     /// Call detail records.
     pub records: RecordSettings,
+    /// Traces of calls.
+    pub trace: TraceSettings,
     /// Playback files and recordings.
     pub media_files: MediaFileSettings,
     /// SIP servers, phones, and media towards them.
@@ -183,6 +187,7 @@ impl Default for Settings {
             ping_probes: 10,
             connection_timeout: Duration::from_secs(10),
             records: RecordSettings::default(),
+            trace: TraceSettings::default(),
             media_files: MediaFileSettings::default(),
             sip: SipSettings::default(),
             api: ApiSettings::default(),

@@ -1,7 +1,7 @@
 //! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
-use super::{Settings, api, guards, hooks, media_files, records, sip, tokens};
+use super::{Settings, api, guards, hooks, media_files, records, sip, tokens, trace};
 use crate::http::{AllowedOrigins, ProxyHeader};
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
@@ -123,6 +123,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         "min_free_mb",
         set!(media_files.recordings.min_free = given => media_files::octets(given, 0)?),
     ),
+    option("trace", "enabled", set!(trace.is_on = given => given.truth()?)),
+    option("trace", "memory", set!(trace.limits.octets = given => trace::octets(given)?)),
+    option("trace", "keep", set!(trace.limits.keep = given => given.some_duration()?)),
     option("sip", "listen", set!(sip.listen = given => Some(sip::listen(given)?))),
     option("sip", "public_address", sip::public_address),
     option("sip", "local_networks", set!(sip.local_networks = given => given.networks()?)),

@@ -14,6 +14,7 @@ use crate::records::RecordStores;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{Client, Gauges, PlaneInput};
 use crate::sip_transport::SipCounters;
+use crate::trace::TraceStore;
 use crate::websocket;
 use axum::Router;
 use axum::body::Body;
@@ -52,6 +53,8 @@ pub struct App {
     pub media_queues: Vec<Arc<AtomicUsize>>,
     /// The stores of call detail records.
     pub records: RecordStores,
+    /// The traces of calls, unless they are off.
+    pub trace: Option<Arc<TraceStore>>,
     /// Playback files and recordings.
     pub audio: Arc<ShellAudio>,
     /// Totals of the REST API.

@@ -3,6 +3,7 @@
 use super::intake::Arrived;
 use super::{Client, MediaReport, PlaneInput, SignalingPlane};
 use crate::sip_transport::Report;
+use crate::trace::Flow;
 use offhook_b2bua::io::Input;
 use offhook_media::command::Event;
 use std::sync::Arc;
@@ -49,6 +50,9 @@ impl SignalingPlane {
             #[cfg(test)]
             PlaneInput::Panic => panic!("expected in this test"),
             PlaneInput::Input(input) => {
+                if let Input::Text { connection, text } = &input {
+                    self.capture_frame(*connection, Flow::Received, text);
+                }
                 match &input {
                     // The machine has closed this connection while the message was queued.
                     Input::Text { connection, .. } | Input::Binary { connection, .. }
@@ -83,6 +87,9 @@ impl SignalingPlane {
     }
 
     fn take_report(&mut self, report: Report) {
+        if let Report::Received { source, octets, .. } = &report {
+            self.capture_received(source, octets);
+        }
         let inputs = self.sip.as_mut().map_or_else(Vec::new, |sip| sip.take(report));
         for input in inputs {
             self.input(Input::Sip(input));

@@ -5,6 +5,7 @@
 //! source can delay another by more than a turn.
 
 pub mod call_log;
+mod capture;
 mod fair_queue;
 mod gauges;
 mod inputs;
@@ -25,6 +26,7 @@ use crate::media_plane::MediaThread;
 use crate::records::RecordSender;
 use crate::sip_transport::{Report, SipTransport};
 use crate::tokens::TokenVerifier;
+use crate::trace::TraceStore;
 use core::time::Duration;
 use intake::Intake;
 use offhook_b2bua::config::Config;
@@ -140,6 +142,7 @@ pub struct SignalingPlane {
     records: RecordSender,
     api: ApiSide,
     hooks: HookSide,
+    trace: Option<Arc<TraceStore>>,
 }
 
 /// The senders of a plane's channels.
@@ -204,6 +207,7 @@ impl SignalingPlane {
             sip: None,
             records: RecordSender::default(),
             api: ApiSide::default(),
+            trace: None,
         }
     }
 

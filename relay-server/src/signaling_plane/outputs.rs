@@ -3,6 +3,7 @@
 use super::{Frame, PlaneInput, QUEUED_OCTETS, SignalingPlane, call_log};
 use crate::records::CallDetailRecord;
 use crate::security_log;
+use crate::trace::Flow;
 use core::time::Duration;
 use offhook_b2bua::call::CallEvent;
 use offhook_b2bua::config::LoginName;
@@ -28,7 +29,10 @@ impl SignalingPlane {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Send { connection, text } => self.send(connection, Frame::Text(text)),
+            Output::Send { connection, text } => {
+                self.capture_frame(connection, Flow::Sent, &text);
+                self.send(connection, Frame::Text(text));
+            }
             Output::Close { connection, code, reason } => {
                 self.send(connection, Frame::Close(code, reason));
                 self.queues.remove(&connection);
@@ -64,6 +68,9 @@ impl SignalingPlane {
 
     /// Performs an output for the SIP transport. An immediate result is passed back to the machine.
     fn perform_sip(&mut self, output: transport::io::Output) {
+        if let transport::io::Output::Send { hop, octets, .. } = &output {
+            self.capture_sent(hop, octets);
+        }
         let Some(sip) = &mut self.sip else { return };
         let input = match output {
             transport::io::Output::Send { transmission, hop, octets } => sip.send(transmission, &hop, octets),
@@ -113,6 +120,7 @@ impl SignalingPlane {
     /// Passes an event of a call to the log, the metrics, the records and the REST API.
     fn report_call_event(&self, event: &CallEvent, record: CallRecord, at: Time) {
         call_log::write(event, &record, at);
+        self.trace.iter().for_each(|trace| trace.call_changed(event, &record, at));
         self.gauges.count_call_event(event, &record, at);
         if let (CallEvent::Ended { reason }, true) = (event, self.records.is_on()) {
             self.records.send(&CallDetailRecord::new(&record, reason.name(), at));

@@ -3,8 +3,8 @@
 use super::Relay;
 use super::call_table::LegEndpoint;
 use super::deadlines::Owner;
-use crate::call::{CallEvent, CallKey};
-use crate::io::Output;
+use crate::call::{CallEvent, CallKey, SessionId};
+use crate::io::{ConnectionId, Output};
 use crate::record::{CallRecord, EndedCall, LegIdentity, REPORT_TIMEOUT};
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, LegReport};
@@ -60,6 +60,12 @@ impl Relay {
         let is_known = identity.is_some();
         identity.into_iter().for_each(|identity| self.records.identify(call, leg, identity));
         is_known
+    }
+
+    /// Returns the client session that is online on a socket.
+    #[must_use]
+    pub fn session_at(&self, connection: ConnectionId) -> Option<SessionId> {
+        self.clients.session_at(connection)
     }
 
     /// Returns the record of a call that has not been reported completely.
