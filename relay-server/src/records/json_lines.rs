@@ -59,7 +59,7 @@ impl JsonLines {
     /// Opens the file, readable by its owner only, because records contain names and numbers.
     fn open(&self) -> io::Result<LineOutput> {
         if std::fs::metadata(&self.path).is_ok_and(|known| !known.is_file()) {
-            // Opened for writing only, so that a FIFO waits for a reader instead of storing lines that nobody reads.
+            // Opened for writing only, so that a FIFO waits for a reader instead of storing lines that are not read.
             return Ok(LineOutput::Stream(OpenOptions::new().write(true).open(&self.path)?));
         }
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;

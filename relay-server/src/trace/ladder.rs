@@ -1,7 +1,7 @@
 //! A trace as a ladder diagram: a lane for each peer, the relay between the caller and the others, and an arrow for each message.
 
 use super::TraceKey;
-use super::message::{Flow, Peer, TracedMessage};
+use super::message::{Flow, TracedMessage, TracedPeer};
 use super::redact::redacted;
 use super::store::TracedCall;
 use crate::timestamp::rfc3339;
@@ -56,7 +56,7 @@ impl CallTrace {
     #[must_use]
     pub fn new(call: TracedCall, (messages, removed): (Vec<(TraceKey, TracedMessage)>, u64)) -> Self {
         let received = messages.iter().filter_map(|(_, message)| Some((message.received_on?, message.peer)));
-        let flows: BTreeMap<FlowId, Peer> = received.collect();
+        let flows: BTreeMap<FlowId, TracedPeer> = received.collect();
         let label = |message: &TracedMessage| label(message.peer, &flows);
         // The lanes of the caller's leg, the relay, and the other lanes, in the order of their first message.
         let is_caller = |key: &TraceKey| call.keys.first() == Some(key);
@@ -75,7 +75,7 @@ impl CallTrace {
         let row = |(_, message): &(TraceKey, TracedMessage)| {
             let peer = lane(&label(message));
             let (from, to) = if message.flow == Flow::Received { (peer, relay) } else { (relay, peer) };
-            let protocol = if matches!(message.peer, Peer::Session(_)) { "signaling" } else { "sip" };
+            let protocol = if matches!(message.peer, TracedPeer::Session(_)) { "signaling" } else { "sip" };
             let (summary, text) = (summary(message), redacted(message));
             TraceRow { at: message.at, offset: message.at.since(began), from, to, protocol, summary, text }
         };
@@ -99,12 +99,12 @@ impl CallTrace {
 /// The label of the relay's lane.
 const RELAY: &str = "relay";
 
-fn label(peer: Peer, flows: &BTreeMap<FlowId, Peer>) -> String {
+fn label(peer: TracedPeer, flows: &BTreeMap<FlowId, TracedPeer>) -> String {
     match peer {
-        Peer::Session(session) => format!("session {}", session.0),
-        Peer::Sip(transport, address) => format!("{} {address}", transport.name()),
-        Peer::SipFlow(flow) => match flows.get(&flow) {
-            Some(Peer::Sip(transport, address)) => format!("{} {address}", transport.name()),
+        TracedPeer::Session(session) => format!("session {}", session.0),
+        TracedPeer::Sip(transport, address) => format!("{} {address}", transport.name()),
+        TracedPeer::SipFlow(flow) => match flows.get(&flow) {
+            Some(TracedPeer::Sip(transport, address)) => format!("{} {address}", transport.name()),
             _ => format!("flow {}", flow.0),
         },
     }
@@ -113,7 +113,7 @@ fn label(peer: Peer, flows: &BTreeMap<FlowId, Peer>) -> String {
 /// The first line of a SIP request, the status and the method of a response, or the name and the status of a signaling message.
 fn summary(message: &TracedMessage) -> String {
     let text = String::from_utf8_lossy(&message.octets);
-    if matches!(message.peer, Peer::Session(_)) {
+    if matches!(message.peer, TracedPeer::Session(_)) {
         return signaling_summary(&text);
     }
     let first = text.lines().next().unwrap_or_default();

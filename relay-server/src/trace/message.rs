@@ -16,7 +16,7 @@ pub enum Flow {
 
 /// The peer of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
+pub enum TracedPeer {
     /// A SIP endpoint at this address.
     Sip(Transport, SocketAddr),
     /// A SIP endpoint at the other end of a flow, whose address is that of another message on the flow.
@@ -33,7 +33,7 @@ pub struct Capture<'a> {
     /// The direction.
     pub flow: Flow,
     /// The peer.
-    pub peer: Peer,
+    pub peer: TracedPeer,
     /// The flow on which a SIP message was received.
     pub received_on: Option<FlowId>,
     /// The message.
@@ -44,7 +44,7 @@ impl<'a> Capture<'a> {
     /// A received SIP message.
     #[must_use]
     pub const fn received(source: &Source, octets: &'a [u8], at: Time) -> Self {
-        let peer = Peer::Sip(source.transport, source.remote);
+        let peer = TracedPeer::Sip(source.transport, source.remote);
         Self { at, flow: Flow::Received, peer, received_on: Some(source.flow), octets }
     }
 
@@ -52,8 +52,8 @@ impl<'a> Capture<'a> {
     #[must_use]
     pub const fn sent(hop: &Hop, octets: &'a [u8], at: Time) -> Self {
         let peer = match hop {
-            Hop::Flow(flow) => Peer::SipFlow(*flow),
-            Hop::Target(target) => Peer::Sip(target.transport, target.address),
+            Hop::Flow(flow) => TracedPeer::SipFlow(*flow),
+            Hop::Target(target) => TracedPeer::Sip(target.transport, target.address),
         };
         Self { at, flow: Flow::Sent, peer, received_on: None, octets }
     }
@@ -61,7 +61,7 @@ impl<'a> Capture<'a> {
     /// A signaling message of a session.
     #[must_use]
     pub const fn frame(session: SessionId, flow: Flow, text: &'a str, at: Time) -> Self {
-        Self { at, flow, peer: Peer::Session(session), received_on: None, octets: text.as_bytes() }
+        Self { at, flow, peer: TracedPeer::Session(session), received_on: None, octets: text.as_bytes() }
     }
 }
 
@@ -75,7 +75,7 @@ pub struct TracedMessage {
     /// The direction.
     pub flow: Flow,
     /// The peer.
-    pub peer: Peer,
+    pub peer: TracedPeer,
     /// The flow on which a SIP message was received.
     pub received_on: Option<FlowId>,
     /// The message, with its credentials.

@@ -17,7 +17,7 @@ mod store;
 
 pub use key::TraceKey;
 pub use ladder::{CallTrace, Lane, TraceRow, ladder};
-pub use message::{Capture, Flow, Peer, TracedMessage};
+pub use message::{Capture, Flow, TracedMessage, TracedPeer};
 pub use redact::redacted;
 pub use store::{TraceLimits, TraceStore, TracedCall};
 

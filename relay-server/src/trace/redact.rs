@@ -1,6 +1,6 @@
 //! Removal of credentials from messages.
 
-use super::message::{Peer, TracedMessage};
+use super::message::{TracedMessage, TracedPeer};
 use serde_json::Value;
 
 /// The text in place of a credential.
@@ -27,8 +27,8 @@ const ATTRIBUTES: [&str; 3] = ["a=crypto:", "a=ice-pwd:", "k="];
 pub fn redacted(message: &TracedMessage) -> String {
     let text = String::from_utf8_lossy(&message.octets);
     let mut redacted = match message.peer {
-        Peer::Session(_) => frame(&text),
-        Peer::Sip(..) | Peer::SipFlow(_) => sip(&text),
+        TracedPeer::Session(_) => frame(&text),
+        TracedPeer::Sip(..) | TracedPeer::SipFlow(_) => sip(&text),
     };
     if message.omitted > 0 {
         redacted.push_str(&format!("… {} octets are not stored", message.omitted));

@@ -1,5 +1,6 @@
 use super::{
-    CallTrace, Capture, Flow, Peer, TraceKey, TraceLimits, TraceStore, TracedCall, TracedMessage, ladder, redacted,
+    CallTrace, Capture, Flow, TraceKey, TraceLimits, TraceStore, TracedCall, TracedMessage, TracedPeer, ladder,
+    redacted,
 };
 use core::time::Duration;
 use offhook_b2bua::call::{CallEvent, CallKey, SessionId};
@@ -35,7 +36,7 @@ fn source() -> Source {
     Source { flow: FlowId(4), transport: Transport::Udp, local, remote }
 }
 
-fn message(peer: Peer, text: &str) -> TracedMessage {
+fn message(peer: TracedPeer, text: &str) -> TracedMessage {
     let octets = text.as_bytes().into();
     TracedMessage { number: 1, at: at(0), flow: Flow::Sent, peer, received_on: None, octets, omitted: 0 }
 }
@@ -66,7 +67,7 @@ fn frame_has_the_key_of_its_call() {
 
 #[test]
 fn credentials_are_removed_from_sip() {
-    let peer = Peer::Sip(Transport::Udp, source().remote);
+    let peer = TracedPeer::Sip(Transport::Udp, source().remote);
     let text = redacted(&message(peer, INVITE));
     assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{text}");
     for kept in [
@@ -88,11 +89,11 @@ fn credentials_are_removed_from_signaling() {
         "callId": "a1", "sdp": INVITE, "sipPassword": "hunter2", "custom": "{\"authToken\":\"hunter2\"}",
         "headers": { "Authorization": "Bearer hunter2" }, "callee": "bob",
     }]});
-    let text = redacted(&message(Peer::Session(SessionId(1)), &frame.to_string()));
+    let text = redacted(&message(TracedPeer::Session(SessionId(1)), &frame.to_string()));
     assert!(SECRETS.iter().filter(|secret| !INVITE.contains(*secret)).all(|secret| !text.contains(secret)), "{text}");
     assert!(!text.contains("asd88fgpdd777uzjYhagZg") && !text.contains("d0Rmdmcm"), "{text}");
     assert!(text.contains("\"callee\": \"bob\"") && text.contains("a=sendrecv"), "{text}");
-    let cut = TracedMessage { omitted: 9, ..message(Peer::Session(SessionId(1)), "{\"authToken\":\"hunter2") };
+    let cut = TracedMessage { omitted: 9, ..message(TracedPeer::Session(SessionId(1)), "{\"authToken\":\"hunter2") };
     assert!(!redacted(&cut).contains("hunter2"));
 }
 
