@@ -154,7 +154,8 @@ impl Peer {
     }
 
     /// Returns the source address of the peer's SIP messages, if a message has been received.
-    pub(super) const fn source(&self) -> Option<IpAddr> {
+    #[must_use]
+    pub const fn source(&self) -> Option<IpAddr> {
         self.dialog.source
     }
 

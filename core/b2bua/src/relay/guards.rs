@@ -6,6 +6,7 @@
 
 use super::Relay;
 use super::deadlines::Owner;
+use super::routing::Source;
 use crate::address::Address;
 use crate::call::{self, CallKey, SessionId};
 use crate::command::CallRef;
@@ -142,6 +143,16 @@ impl GuardedCaller {
             Origin::Unknown => (None, false),
         };
         Some(Self { login, address: request.source, is_verified })
+    }
+
+    /// Returns the SIP endpoint that is the originator of a call; `None` for a SIP server.
+    pub(super) fn of_endpoint(source: Source, address: IpAddr) -> Option<Self> {
+        let (login, is_verified) = match source {
+            Source::Phone(user) => (Some(user), true),
+            Source::Unknown => (None, false),
+            Source::Session(_) | Source::Account(_) | Source::Application(_) => return None,
+        };
+        Some(Self { login, address, is_verified })
     }
 
     const fn source(&self) -> CallSource {
@@ -307,13 +318,36 @@ impl Relay {
         target: &Address,
         now: Time,
     ) -> Result<Address, EndReason> {
-        if let Some(caller) = self.guarded_session(session) {
-            let rates = GuardRules { calls_per_login: None, calls_per_address: None, ..self.config.guards.clone() };
-            if let Err(guard) = self.guards.admit(&caller, &rates, now) {
-                return Err(self.refuse_by(guard, Some((caller.address, true)), now));
-            }
-        }
+        self.admit_to_rates(self.guarded_session(session), now)?;
         self.check_rights(session, target, now)
+    }
+
+    /// Checks the limits of calls per minute for a transfer by a SIP endpoint.
+    pub(super) fn admit_referral(&mut self, at: CallRef, source: &Source, now: Time) -> Result<(), EndReason> {
+        let transferor = self.guarded_endpoint(at, source);
+        self.admit_to_rates(transferor, now)
+    }
+
+    fn guarded_endpoint(&self, at: CallRef, source: &Source) -> Option<GuardedCaller> {
+        let participant = &self.calls.get(at.call)?.leg(at.leg)?.participant;
+        let address = participant.peer()?.source()?;
+        // The From of a phone's INVITE need not contain the user that was authenticated.
+        let is_caller = |caller: &&GuardedCaller| !participant.incoming && caller.address == address;
+        let caller = self.guards.callers.get(&at.call).filter(is_caller).cloned();
+        caller.or_else(|| GuardedCaller::of_endpoint(source.clone(), address))
+    }
+
+    /// Checks the limits of calls per minute of the caller whose call is redirected.
+    pub(super) fn admit_redirect(&mut self, call: CallKey, now: Time) -> Result<(), EndReason> {
+        self.admit_to_rates(self.guards.callers.get(&call).cloned(), now)
+    }
+
+    /// Counts one more callee of a call that is counted already.
+    fn admit_to_rates(&mut self, caller: Option<GuardedCaller>, now: Time) -> Result<(), EndReason> {
+        let Some(caller) = caller else { return Ok(()) };
+        let rates = GuardRules { calls_per_login: None, calls_per_address: None, ..self.config.guards.clone() };
+        let admitted = self.guards.admit(&caller, &rates, now);
+        admitted.map_err(|guard| self.refuse_by(guard, Some((caller.address, caller.is_verified)), now))
     }
 
     /// Counts a refusal and enters it into the security log. Returns the reason for the end of the call.

@@ -19,7 +19,7 @@ impl Relay {
     pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[Uri], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
             Some((targets, plan, alert)) => {
-                let targets = self.admit_ringing(targets, &alert, now);
+                let targets = self.admit_redirect(call, now).and_then(|()| self.admit_ringing(targets, &alert, now));
                 targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now))
             }
             None => Err(EndReason::Redirected),

@@ -133,6 +133,11 @@ impl Relay {
         if other.is_none() && !self.may_refer(&source, &target) {
             return self.command(Command::AnswerRefer { invite, status: 403 });
         }
+        if other.is_none()
+            && let Err(reason) = self.admit_referral(at, &source, now)
+        {
+            return self.command(Command::AnswerRefer { invite, status: reason.sip_status() });
+        }
         self.command(Command::AnswerRefer { invite, status: 202 });
         let command = match other {
             Some(other) => CallCommand::TransferAttended { at, other },

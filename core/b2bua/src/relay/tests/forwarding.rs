@@ -5,6 +5,7 @@ use super::sip_phones::{call_to, moved, with_trunk};
 use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, LoginName, Pattern, Sip};
 use crate::io::ConnectionId;
+use crate::relay::Guard;
 use core::time::Duration;
 use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::user_agent::io::{Command, Destination, Event, Identity, InboundInvite, InviteId, Origin, PhoneUser};
@@ -176,4 +177,40 @@ fn configured_phone_that_is_not_registered_is_unavailable() {
     bench.call(alice, "a2", "102");
     assert_eq!(bench.last_status(alice).sip_status, Some(404));
     assert!(bench.relay.is_user(&LoginName("101".into())));
+}
+
+#[test]
+fn transfers_by_a_phone_count_in_its_rate() {
+    let mut config = with_trunk();
+    config.guards.call_rate_per_login = Some(2);
+    let mut bench = Bench::new(config);
+    let alice = bench.login("alice");
+    bench.login("bob");
+    bench.sip(Event::Incoming { invite: CALLER, request: Box::new(call_to(Origin::Phone("101".into()), "alice")) });
+    let id = bench.incoming(alice);
+    bench.answer(alice, &id);
+    bench.take_commands();
+    let commands = refer(&mut bench, "sip:bob@relay.test", None);
+    assert_eq!(commands.first(), Some(&Command::AnswerRefer { invite: CALLER, status: 202 }));
+    let commands = refer(&mut bench, "sip:bob@relay.test", None);
+    assert_eq!(commands, [Command::AnswerRefer { invite: CALLER, status: 503 }]);
+    assert_eq!(bench.relay.counters().guards.get(Guard::CallRatePerLogin), 1);
+}
+
+#[test]
+fn redirects_by_a_phone_count_in_the_rate_of_the_caller() {
+    for (rate, is_followed) in [(1, false), (2, true)] {
+        let mut config = with_trunk();
+        config.guards.call_rate_per_login = Some(rate);
+        let mut bench = Bench::new(config);
+        bench.bind("bob", 1);
+        bench.take_commands();
+        bench.sip(Event::Incoming { invite: CALLER, request: Box::new(call_to(Origin::Phone("101".into()), "bob")) });
+        let (first, _) = bench.invited();
+        bench.ended(first, moved(&["sip:+4930200@pbx.test"]));
+        let commands = bench.take_commands();
+        let is_sent_on = commands.iter().any(|command| matches!(command, Command::Invite { .. }));
+        assert_eq!(is_sent_on, is_followed, "{commands:?}");
+        assert_eq!(bench.relay.counters().guards.get(Guard::CallRatePerLogin), u64::from(!is_followed));
+    }
 }
