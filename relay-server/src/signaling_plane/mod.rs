@@ -249,9 +249,8 @@ impl SignalingPlane {
 
     fn count(&mut self) {
         self.gauges.connections.store(self.queues.len(), Ordering::Relaxed);
-        let counts = self.relay.counts();
-        self.gauges.publish(counts, self.relay.counters());
-        if counts.calls == 0 {
+        self.gauges.publish(self.relay.counts(), self.relay.counters());
+        if self.relay.is_without_calls() {
             self.drained.drain(..).for_each(|drained| {
                 let _ = drained.send(());
             });

@@ -66,6 +66,12 @@ impl Authorizations {
         self.open.values().map(|question| question.until)
     }
 
+    /// Returns the connections whose login the relay has verified by the password of this account.
+    pub(super) fn verified_as(&self, login: &LoginName) -> Vec<ConnectionId> {
+        let is_meant = |question: &&OpenQuestion| question.verified.as_ref() == Some(login) && question.token.is_none();
+        self.open.values().filter(is_meant).map(|question| question.connection).collect()
+    }
+
     fn of(&self, connection: ConnectionId) -> Option<RequestId> {
         self.open.iter().find(|(_, question)| question.connection == connection).map(|(request, _)| *request)
     }

@@ -34,6 +34,12 @@ impl Relay {
         self.admission = CallAdmission::Draining;
     }
 
+    /// Returns whether there is neither a call nor a call that waits for its targets or for the registration of its account.
+    #[must_use]
+    pub fn is_without_calls(&self) -> bool {
+        self.counts().calls == 0 && self.questions.is_empty()
+    }
+
     /// Adopts the parts of a configuration that may change ([`Config::adopt`]), and ends the sessions of logins that
     /// have no account any more.
     pub(super) fn configure(&mut self, config: Config, now: Time) {
@@ -43,7 +49,10 @@ impl Relay {
         self.users = ConfiguredUsers::new(&self.config);
         self.guards.reset_rates();
         if self.config.admission == AcceptedLogins::Accounts {
-            removed.iter().for_each(|login| self.dismiss_login(login, now));
+            removed.iter().for_each(|login| {
+                self.dismiss_login(login, now);
+                self.refuse_applicants(login, now);
+            });
         }
     }
 
@@ -54,6 +63,15 @@ impl Relay {
             if self.clients.get(session).is_some_and(needs_account) {
                 self.dismiss(session, close_code::POLICY, "the account was removed from the relay".to_owned(), now);
             }
+        }
+    }
+
+    /// Refuses the connections whose login by this account is not complete: the running password check uses the
+    /// removed account, and the answer of the application relies on that account.
+    fn refuse_applicants(&mut self, login: &LoginName, now: Time) {
+        let checked = self.checks.connections_of(login).into_iter();
+        for connection in checked.chain(self.authorizations.verified_as(login)).collect::<Vec<_>>() {
+            self.refuse(connection, &login.0, "wrong login or password".to_owned(), now);
         }
     }
 }

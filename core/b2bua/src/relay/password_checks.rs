@@ -172,6 +172,12 @@ impl PasswordChecks {
         self.lockouts.fail_source(SourceNetwork::of(address), now);
     }
 
+    /// Returns the connections whose login with this name is being checked.
+    pub(super) fn connections_of(&self, login: &LoginName) -> Vec<ConnectionId> {
+        let checks = self.running.values().filter(|running| running.login == *login);
+        checks.filter_map(|running| Some(running.waiter.as_ref()?.0)).collect()
+    }
+
     /// Removes the waiting check of a connection that is closed. A running check continues without the connection.
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|_, attempt| attempt.connection != connection);

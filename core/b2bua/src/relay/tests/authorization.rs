@@ -8,7 +8,7 @@ use crate::authorization::{
     ApplicationRefusal, AuthorizationInput, AuthorizationOutput, CommandGrant, CommandKind, SessionApplicant,
     SessionGrant, Submission,
 };
-use crate::config::{AcceptedLogins, Authorization, Config, Routing};
+use crate::config::{AcceptedLogins, Authorization, Config, LoginName, Routing};
 use crate::io::{ConnectionId, Input, RequestId, RouteAnswer};
 use core::time::Duration;
 use offhook_signaling::message::{CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions};
@@ -384,4 +384,23 @@ fn session_of_sip_server_is_authorized_before_it_registers() {
     bench.grant(request, SessionGrant::default());
     let (_, settings) = bench.opened();
     assert_eq!(settings.login, Some(Login::new("alice", "secret")));
+}
+
+#[test]
+fn open_question_about_removed_account_creates_no_session() {
+    let with = |logins: &[&str]| Config {
+        accounts: logins.iter().map(|login| LoginName((*login).to_owned())).collect(),
+        ..accounts(config())
+    };
+    let mut bench = Bench::new(with(&["carol"]));
+    let mut hello = hello("carol");
+    hello.sip.password = Some("tulip".to_owned());
+    let carol = bench.connect(hello);
+    let (request, ..) = bench.checks.pop().unwrap();
+    bench.input(Input::PasswordVerified { request, matches: true });
+    let (request, _) = bench.applicant();
+    bench.input(Input::Configure(Box::new(with(&[]))));
+    bench.fails_with(carol, "wrong login or password");
+    bench.grant(request, SessionGrant::default());
+    assert_eq!(bench.relay.counts().sessions, 0);
 }

@@ -2,8 +2,8 @@
 
 use super::sip_calls::{from_phone, phone_sdp};
 use super::{Bench, Config, config, hello, with_sip};
-use crate::config::{AcceptedLogins, LoginName};
-use crate::io::Input;
+use crate::config::{AcceptedLogins, LoginName, Routing};
+use crate::io::{Input, RouteAnswer};
 use core::time::Duration;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
@@ -63,4 +63,40 @@ fn new_call_has_the_new_ring_timeout() {
     bench.names(alice);
     bench.wait(Duration::from_secs(6));
     assert_eq!(bench.last_status(alice).sip_status, Some(408));
+}
+
+#[test]
+fn call_that_waits_for_its_targets_delays_drain() {
+    let routing = Routing::External { timeout: Duration::from_secs(5) };
+    let mut bench = Bench::new(Config { routing, ..config() });
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "bob");
+    bench.input(Input::Drain);
+    assert_eq!(bench.relay.counts().calls, 0);
+    assert!(!bench.relay.is_without_calls());
+    let request = bench.routes.pop().unwrap().request;
+    bench.input(Input::Routed { request, answer: RouteAnswer::Local });
+    bench.incoming(bob);
+    assert!(!bench.relay.is_without_calls());
+    bench.hang_up(alice, "a1");
+    assert!(bench.relay.is_without_calls());
+}
+
+#[test]
+fn password_check_during_removal_of_account_creates_no_session() {
+    let with = |accounts: &[&str]| Config {
+        admission: AcceptedLogins::Accounts,
+        accounts: accounts.iter().map(|login| LoginName((*login).to_owned())).collect(),
+        ..config()
+    };
+    let mut bench = Bench::new(with(&["alice", "bob"]));
+    let (alice, bob) = (bench.connect(hello("alice")), bench.connect(hello("bob")));
+    let checks = core::mem::take(&mut bench.checks);
+    bench.input(Input::Configure(Box::new(with(&["bob"]))));
+    assert_eq!(bench.closed[&alice], (1008, "wrong login or password".to_owned()));
+    for (request, ..) in checks {
+        bench.input(Input::PasswordVerified { request, matches: true });
+    }
+    assert_eq!(bench.names(bob), ["getUserData", "registered"]);
+    assert_eq!(bench.relay.counts().sessions, 1);
 }
