@@ -22,14 +22,18 @@ use crate::call::SessionId;
 use crate::config::{AcceptedLogins, Authorization, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
+use offhook_limits::SourceNetwork;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::{ConnectionMessage, ServerMessage, SipOptions};
 use offhook_sip::auth::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The maximum number of open questions. It is limited because each contains a `connection` message.
 const MAX_OPEN: usize = 1_024;
+/// The maximum number of open questions about clients of one source.
+const MAX_OPEN_OF_SOURCE: usize = 32;
 
 /// A client that waits for its authorization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +112,7 @@ impl Relay {
     ) {
         let Authorization::External { timeout } = self.config.authorization else { return };
         let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
-        if self.authorizations.open.len() >= MAX_OPEN {
+        if !self.has_room_for_question(address) {
             let login = hello.sip.login.clone().unwrap_or_default();
             return self.refuse(
                 connection,
@@ -132,6 +136,15 @@ impl Relay {
         self.report_authorization(AuthorizationOutput::Session { request, session, applicant: Box::new(applicant) });
         let question = OpenQuestion { connection, session, hello, password, verified, account_of, token, until };
         self.authorizations.open.insert(request, question);
+    }
+
+    /// Returns whether one more question about a client at this address may be open.
+    fn has_room_for_question(&self, address: IpAddr) -> bool {
+        let source = SourceNetwork::of(address);
+        let open = &self.authorizations.open;
+        let addresses = open.values().filter_map(|question| self.clients.socket(question.connection));
+        let of_source = addresses.filter(|socket| SourceNetwork::of(socket.address()) == source);
+        open.len() < MAX_OPEN && of_source.count() < MAX_OPEN_OF_SOURCE
     }
 
     pub(super) fn authorization_input(&mut self, input: AuthorizationInput, now: Time) {

@@ -27,21 +27,34 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// The maximum number of commands that wait in a session.
 const MAX_WAITING: usize = 256;
+/// The maximum total length of the commands that wait in a session, in octets.
+const MAX_WAITING_OCTETS: usize = 262_144;
 
 /// A message as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Received(ClientMessage);
+struct Received {
+    message: ClientMessage,
+    /// The length of its text.
+    octets: usize,
+}
+
+impl Received {
+    fn new(message: ClientMessage) -> Self {
+        let octets = message.to_json().len();
+        Self { message, octets }
+    }
+}
 
 impl Serialize for Received {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_json())
+        serializer.serialize_str(&self.message.to_json())
     }
 }
 
 impl<'de> Deserialize<'de> for Received {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        ClientMessage::parse(&text).map(Self).map_err(serde::de::Error::custom)
+        ClientMessage::parse(&text).map(Self::new).map_err(serde::de::Error::custom)
     }
 }
 
@@ -52,6 +65,14 @@ struct HeldCommand {
     message: Received,
     until: Time,
     behind: VecDeque<Received>,
+}
+
+impl HeldCommand {
+    /// Returns whether one more command may wait.
+    fn has_room_for(&self, next: &Received) -> bool {
+        let octets: usize = self.behind.iter().map(|waiting| waiting.octets).sum();
+        self.behind.len() < MAX_WAITING && octets + next.octets <= MAX_WAITING_OCTETS
+    }
 }
 
 /// The held commands of all sessions.
@@ -76,7 +97,9 @@ impl Submissions {
     /// Returns whether the command that places a call waits.
     fn has_waiting_call(&self, session: SessionId, id: &CallId) -> bool {
         let behind = self.held.get(&session).into_iter().flat_map(|held| &held.behind);
-        behind.into_iter().any(|Received(message)| matches!(message, ClientMessage::Call(call) if call.call_id == *id))
+        behind
+            .into_iter()
+            .any(|Received { message, .. }| matches!(message, ClientMessage::Call(call) if call.call_id == *id))
     }
 }
 
@@ -100,8 +123,9 @@ impl Relay {
         let Some((id, kind)) = classify(&message) else { return Some(message) };
         let is_hang_up = kind == Some(CommandKind::HangUp) && !self.submissions.has_waiting_call(session, id);
         if !is_hang_up && let Some(held) = self.submissions.held.get_mut(&session) {
-            if held.behind.len() < MAX_WAITING {
-                held.behind.push_back(Received(message));
+            let message = Received::new(message);
+            if held.has_room_for(&message) {
+                held.behind.push_back(message);
             } else {
                 let reason = "too many commands while the application decides about one".to_owned();
                 self.dismiss(session, close_code::POLICY, reason, now);
@@ -128,7 +152,7 @@ impl Relay {
         let until = now + timeout;
         self.deadlines.set(Owner::Authorization(request), Some(until));
         self.report_command(Some(request), session, at, &message);
-        let held = HeldCommand { request, message: Received(message), until, behind: VecDeque::new() };
+        let held = HeldCommand { request, message: Received::new(message), until, behind: VecDeque::new() };
         self.submissions.held.insert(session, held);
     }
 
@@ -146,12 +170,14 @@ impl Relay {
     ) {
         let session = self.submissions.held.iter().find(|(_, held)| held.request == request).map(|(id, _)| *id);
         let Some(session) = session else { return };
-        let Some(HeldCommand { message: Received(message), behind, .. }) = self.forget_held(session) else { return };
+        let Some(HeldCommand { message: Received { message, .. }, behind, .. }) = self.forget_held(session) else {
+            return;
+        };
         match answer {
             Ok(grant) => self.perform(session, grant.apply(message), now),
             Err(refusal) => self.refuse_command(session, &message, &refusal),
         }
-        for Received(message) in behind {
+        for Received { message, .. } in behind {
             if let Some(message) = self.submit(session, message, now) {
                 self.perform(session, message, now);
             }

@@ -14,6 +14,7 @@ use core::time::Duration;
 use offhook_signaling::message::{CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
+use std::net::IpAddr;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const INVITE: InviteId = InviteId::Inbound(7);
@@ -403,4 +404,33 @@ fn open_question_about_removed_account_creates_no_session() {
     bench.fails_with(carol, "wrong login or password");
     bench.grant(request, SessionGrant::default());
     assert_eq!(bench.relay.counts().sessions, 0);
+}
+
+#[test]
+fn open_questions_of_one_source_are_limited() {
+    let mut bench = Bench::new(external(config()));
+    let [source, other] = [[198, 51, 100, 1], [192, 0, 2, 1]].map(IpAddr::from);
+    for number in 0..32 {
+        bench.connect_from(source, hello(&format!("x{number}")));
+    }
+    assert_eq!(core::mem::take(&mut bench.authorizations).len(), 32);
+    let refused = bench.connect_from(source, hello("y"));
+    bench.fails_with(refused, "too many logins");
+    assert_eq!(bench.authorizations.len(), 0);
+    bench.connect_from(other, hello("alice"));
+    bench.applicant();
+}
+
+#[test]
+fn octets_of_waiting_commands_are_limited() {
+    let mut bench = Bench::new(external(config()));
+    let (alice, _) = bench.establish_held(CommandKind::Hold);
+    bench.send(alice, &HOLD());
+    for number in 0..5 {
+        assert!(!bench.closed.contains_key(&alice), "{number}");
+        bench.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "x".repeat(60_000) });
+    }
+    assert_eq!(bench.closed[&alice].0, 1008);
+    assert!(bench.closed[&alice].1.contains("too many commands"), "{:?}", bench.closed);
+    bench.assert_no_leak(&[]);
 }
