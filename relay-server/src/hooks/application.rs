@@ -31,6 +31,8 @@ pub(super) struct HookCaller {
     application: String,
     /// Bounds the number of concurrent requests.
     permits: Semaphore,
+    /// Bounds that of events, which have a permit of both, so that events do not delay questions.
+    event_permits: Semaphore,
     metrics: Arc<HookMetrics>,
     /// Random text that distinguishes the deliveries of this process from those of others.
     process: String,
@@ -53,14 +55,7 @@ impl Application {
             secret: settings.secret.clone(),
             timeout: hooks.timeout,
         };
-        let caller = Arc::new(HookCaller {
-            endpoint,
-            application: name.to_owned(),
-            permits: Semaphore::new(hooks.concurrency),
-            metrics: Arc::clone(metrics),
-            process: process.to_owned(),
-            deliveries: AtomicU64::new(0),
-        });
+        let caller = Arc::new(HookCaller::new(endpoint, name, hooks.concurrency, metrics, process));
         let events = EventQueue::start(Arc::clone(&caller), hooks.queue, hooks.attempts);
         let policies = Policies::new(&settings.methods, &settings.on_error);
         Some(Self { name: name.to_owned(), app_key: settings.app_key.clone(), policies, caller, events })
@@ -92,6 +87,25 @@ impl Application {
 }
 
 impl HookCaller {
+    fn new(
+        endpoint: Endpoint,
+        application: &str,
+        concurrency: usize,
+        metrics: &Arc<HookMetrics>,
+        process: &str,
+    ) -> Self {
+        Self {
+            endpoint,
+            application: application.to_owned(),
+            // One for an event and one for a question at least.
+            permits: Semaphore::new(concurrency.max(2)),
+            event_permits: Semaphore::new((concurrency / 2).max(1)),
+            metrics: Arc::clone(metrics),
+            process: process.to_owned(),
+            deliveries: AtomicU64::new(0),
+        }
+    }
+
     fn request(&self, method: HookMethod, body: &Map<String, Value>) -> HookRequest {
         let number = self.deliveries.fetch_add(1, Ordering::Relaxed);
         let body = serde_json::to_string(body).unwrap_or_default();
@@ -115,6 +129,7 @@ impl HookCaller {
 
     /// Delivers an event once.
     pub(super) async fn deliver(&self, request: &HookRequest, attempt: u32) -> HookResult {
+        let _event_permit = self.event_permits.acquire().await;
         let _permit = self.permits.acquire().await;
         let started = Instant::now();
         let result = match self.endpoint.send(request, attempt).await {
@@ -152,3 +167,6 @@ impl HookCaller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
