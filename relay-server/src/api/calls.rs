@@ -204,14 +204,22 @@ pub(super) async fn place(
         Some(IdempotentRequest::New(entry)) => Some(entry),
         None => None,
     };
-    let Accepted::Placed(at) = api.bridge.execute(request.command()?).await? else {
-        return Err(Problem::new(ProblemCode::InternalError, "the call was not placed"));
+    let command = request.command()?;
+    let placing = {
+        let api = Arc::clone(&api);
+        async move {
+            let Accepted::Placed(at) = api.bridge.execute(command).await? else {
+                return Err(Problem::new(ProblemCode::InternalError, "the call was not placed"));
+            };
+            tracing::info!(token = grant.name, call = at.call.0, "call placed by the API");
+            Ok(at.call)
+        }
     };
-    if let Some(entry) = entry {
-        entry.complete(at.call);
-    }
-    tracing::info!(token = grant.name, call = at.call.0, "call placed by the API");
-    api.placed_response(at.call)
+    let call = match entry {
+        Some(entry) => entry.place(placing).await?,
+        None => placing.await?,
+    };
+    api.placed_response(call)
 }
 
 impl ApiState {

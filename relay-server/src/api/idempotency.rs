@@ -103,8 +103,21 @@ impl IdempotencyKeys {
 }
 
 impl PendingKey {
+    /// Places the call and stores it, even if the caller stops waiting: the plane may have accepted the command already.
+    pub(super) async fn place(
+        self,
+        placing: impl Future<Output = Result<CallKey, Problem>> + Send + 'static,
+    ) -> Result<CallKey, Problem> {
+        let task = tokio::spawn(async move {
+            let call = placing.await?;
+            self.complete(call);
+            Ok(call)
+        });
+        task.await.unwrap_or_else(|_| Err(Problem::new(ProblemCode::InternalError, "the call was not placed")))
+    }
+
     /// Stores the call that the request has placed.
-    pub(super) fn complete(self, call: CallKey) {
+    fn complete(self, call: CallKey) {
         if let Some(entry) = lock(&self.known).get_mut(&self.key) {
             entry.call = Some(call);
         }
@@ -129,6 +142,8 @@ fn lock(
 #[cfg(test)]
 mod tests {
     use super::{CallKey, IdempotencyKey, IdempotencyKeys, IdempotentRequest, PlaceRequest, Problem, ProblemCode};
+    use core::time::Duration;
+    use tokio::sync::oneshot;
 
     fn key(token: &str) -> IdempotencyKey {
         IdempotencyKey { token: token.to_owned(), key: "k".to_owned() }
@@ -155,6 +170,24 @@ mod tests {
         assert_eq!(begin(&keys, "a", "bob"), Ok(Some(CallKey(7))));
         assert_eq!(begin(&keys, "a", "carol"), Err(ProblemCode::IdempotencyKeyReused));
         assert_eq!(begin(&keys, "b", "carol"), Ok(None), "keys belong to a token");
+    }
+
+    #[tokio::test]
+    async fn call_of_abandoned_request_is_stored() {
+        let keys = IdempotencyKeys::default();
+        let Ok(IdempotentRequest::New(pending)) = keys.begin(key("a"), &request("bob")) else { panic!() };
+        let (placed, placing) = oneshot::channel();
+        let (done, finished) = oneshot::channel::<()>();
+        let placing = pending.place(async move {
+            let _done = done;
+            Ok(placing.await.unwrap())
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(1), placing).await.is_err());
+        assert_eq!(begin(&keys, "a", "bob"), Err(ProblemCode::IdempotencyKeyInUse));
+        placed.send(CallKey(7)).unwrap();
+        // The result is stored in the same step of the task.
+        finished.await.unwrap_err();
+        assert_eq!(begin(&keys, "a", "bob"), Ok(Some(CallKey(7))));
     }
 
     #[test]
