@@ -322,7 +322,12 @@ async fn start_recording((State(api), Extension(grant), CallPath(id)): Acting) -
     let started = started.map_err(|_| Problem::new(ProblemCode::InternalError, "the recording was not started"))??;
     let file = started.path.display().to_string();
     let command = CallCommand::Record { call, recording: started.id, file: file.clone() };
-    api.bridge.execute(command).await?;
+    if let Err(problem) = api.bridge.execute(command).await {
+        let audio = Arc::clone(&api.audio);
+        // Awaited, so that the response follows the removal; a panic is reported by its own message.
+        let _ = tokio::task::spawn_blocking(move || audio.recordings.discard(&started)).await;
+        return Err(problem);
+    }
     tracing::info!(token = grant.name, call = call.0, action = "record", "call controlled by the API");
     accepted(vec![operation(started.id.0, None, Some(file))])
 }

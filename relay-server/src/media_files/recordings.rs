@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -110,10 +110,22 @@ impl Recordings {
         };
         let state = Arc::new(RecordingState::default());
         let opened = Opened { file: file.map_err(not_created)?, path: path.clone(), rate, state: Arc::clone(&state) };
-        let queued = self.jobs.send(Job::Start(id, Box::new(opened)));
-        queued.map_err(|_| RecordingError::NotCreated("the thread that writes recordings has ended".to_owned()))?;
+        if let Err(error) = self.jobs.try_send(Job::Start(id, Box::new(opened))) {
+            remove(&path);
+            let reason = match error {
+                TrySendError::Full(_) => "the disk is too slow for the recordings in progress",
+                TrySendError::Disconnected(_) => "the thread that writes recordings has ended",
+            };
+            return Err(RecordingError::NotCreated(reason.to_owned()));
+        }
         self.started().states.insert(id, state);
         Ok(StartedRecording { id, path })
+    }
+
+    /// Removes a recording whose command was refused, and its file. Blocks while the file is removed.
+    pub fn discard(&self, recording: &StartedRecording) {
+        self.started().states.remove(&recording.id);
+        remove(&recording.path);
     }
 
     fn started(&self) -> MutexGuard<'_, Started> {
@@ -170,3 +182,12 @@ impl Recordings {
         Err(io::Error::from(io::ErrorKind::AlreadyExists))
     }
 }
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(file = %path.display(), %error, "file of a recording that was not started is not removed");
+    }
+}
+
+#[cfg(test)]
+mod tests;
