@@ -42,7 +42,7 @@ impl Audio {
         if RATES.contains(&self.rate) {
             return self;
         }
-        let rate = RATES.into_iter().find(|rate| *rate > self.rate).unwrap_or(48_000);
+        let rate = usual_rate(self.rate);
         let (mut resampler, mut samples) = (Resampler::new(self.rate, rate), Vec::new());
         resampler.process(&self.samples, &mut samples);
         resampler.finish(&mut samples);
@@ -52,6 +52,16 @@ impl Audio {
     fn octets(&self) -> u64 {
         2 * self.samples.len() as u64
     }
+}
+
+/// The sample rate to which this one is converted.
+fn usual_rate(rate: u32) -> u32 {
+    RATES.into_iter().find(|usual| *usual >= rate).unwrap_or(48_000)
+}
+
+/// The size of this number of samples after the conversion of their rate.
+pub(super) fn octets_at_usual_rate(samples: u64, rate: u32) -> u64 {
+    (2 * samples).saturating_mul(usual_rate(rate).into()) / u64::from(rate.max(1))
 }
 
 /// Reads decoded audio.
@@ -175,7 +185,7 @@ impl MediaFiles {
     fn decode(&self, content: &[u8]) -> Result<Audio, MediaFileError> {
         let most = self.capacity / 2;
         let audio = if wav::is_wav(content) {
-            wav::read(content)?
+            wav::read(content, most)?
         } else if ogg_opus::is_ogg(content) {
             ogg_opus::read(content, usize::try_from(most / 2).unwrap_or(usize::MAX))?
         } else {

@@ -1,7 +1,7 @@
 //! Reads WAV files (RIFF): 16-bit PCM and G.711, any sample rate. Several channels are mixed to one.
 
 use super::error::MediaFileError;
-use super::library::Audio;
+use super::library::{Audio, octets_at_usual_rate};
 use offhook_media::graph::codec::{CodecFactory, samples_in};
 use offhook_media::graph::g711::G711Codecs;
 use offhook_sdp::codec::Codec;
@@ -37,8 +37,8 @@ pub(super) fn is_wav(file: &[u8]) -> bool {
     file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WAVE")
 }
 
-/// Decodes a file.
-pub(super) fn read(file: &[u8]) -> Result<Audio, MediaFileError> {
+/// Decodes a file. `most` is the maximum size of its audio in octets.
+pub(super) fn read(file: &[u8], most: u64) -> Result<Audio, MediaFileError> {
     let mut format = None;
     let mut rest = file.get(12..).unwrap_or(&[]);
     while let Some((name, after)) = rest.split_first_chunk::<4>() {
@@ -50,7 +50,7 @@ pub(super) fn read(file: &[u8]) -> Result<Audio, MediaFileError> {
             b"fmt " => format = Format::parse(content),
             b"data" => {
                 let format = format.ok_or(MediaFileError::Malformed("it has no format before its samples"))?;
-                return decode(&format, if length == 0 { after } else { content });
+                return decode(&format, if length == 0 { after } else { content }, most);
             }
             _ => {}
         }
@@ -60,9 +60,14 @@ pub(super) fn read(file: &[u8]) -> Result<Audio, MediaFileError> {
     Err(MediaFileError::Malformed("it has no samples"))
 }
 
-fn decode(format: &Format, data: &[u8]) -> Result<Audio, MediaFileError> {
+fn decode(format: &Format, data: &[u8], most: u64) -> Result<Audio, MediaFileError> {
     if format.channels == 0 || format.channels > 8 || !(1000..=192_000).contains(&format.rate) {
         return Err(MediaFileError::Malformed("its number of channels or sample rate is not usable"));
+    }
+    let frames = data.len() / usize::from(format.channels) / usize::from(format.bits / 8).max(1);
+    // Checked before the samples are decoded and converted.
+    if octets_at_usual_rate(frames as u64, format.rate) > most {
+        return Err(MediaFileError::TooLarge(most));
     }
     let samples = match (format.tag, format.bits) {
         (PCM, 16) => data.as_chunks().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect(),
@@ -83,4 +88,19 @@ fn g711(payload_type: u8, data: &[u8]) -> Result<Vec<i16>, MediaFileError> {
         decoder.decode(block, &mut samples).map_err(|_| MediaFileError::Malformed("its samples cannot be decoded"))?;
     }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MediaFileError, read};
+
+    #[test]
+    fn size_is_checked_at_the_usual_rate() {
+        // 100 samples of 1000 Hz are 800 of 8000 Hz.
+        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\xe8\x03\0\0\xd0\x07\0\0\x02\0\x10\0".to_vec();
+        file.extend_from_slice(b"data\xc8\0\0\0");
+        file.resize(file.len() + 200, 0);
+        assert_eq!(read(&file, 1599).err(), Some(MediaFileError::TooLarge(1599)));
+        assert_eq!(read(&file, 1600).map(|audio| (audio.rate, audio.samples.len())), Ok((1000, 100)));
+    }
 }
