@@ -3,9 +3,10 @@
 
 use super::ApiState;
 use super::body::Parameters;
-use super::events::{EventFilter, EventJson, OpenStream, event_id, subscribe};
+use super::events::{EventFilter, EventJson, OpenStream, TOKEN_REMOVED, event_id, subscribe};
 use super::feed::{FeedEvent, FeedSubscription};
 use super::problem::{Problem, ProblemCode};
+use super::token::{Grant, TokenHash};
 use crate::http::Lingering;
 use axum::Extension;
 use axum::body::Bytes;
@@ -14,6 +15,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use core::pin::pin;
 use core::time::Duration;
 use serde::Serialize;
 use serde_json::json;
@@ -56,6 +58,7 @@ struct EventMessage<'a> {
 )]
 pub(super) async fn event_socket(
     State(api): State<Arc<ApiState>>,
+    Extension(grant): Extension<Grant>,
     lingering: Option<Extension<Lingering>>,
     headers: HeaderMap,
     mut parameters: Parameters,
@@ -76,7 +79,7 @@ pub(super) async fn event_socket(
         let open = OpenStream::new(api.open_streams.clone());
         // The last messages must not be lost because the client sends at the same time.
         lingering.on();
-        EventSocket { socket, filter, run: api.run() }.serve(&api, subscription).await;
+        EventSocket { socket, filter, run: api.run(), token: grant.hash }.serve(&api, subscription).await;
         drop(open);
     }))
 }
@@ -85,6 +88,8 @@ pub(super) async fn event_socket(
 enum SocketEnd {
     /// The feed has ended, because the client is too slow or the relay shuts down.
     Feed,
+    /// The token was removed.
+    TokenRemoved,
     /// The client sent a message, or did not answer a ping.
     Violation(&'static str),
     /// The client closed the WebSocket, or the connection is lost.
@@ -97,22 +102,25 @@ struct EventSocket {
     filter: EventFilter,
     /// The start time of the relay, which is part of the identifiers of events.
     run: u64,
+    /// The hash of the client's token.
+    token: TokenHash,
 }
 
 impl EventSocket {
     async fn serve(mut self, api: &ApiState, subscription: FeedSubscription) {
         let FeedSubscription { missed, has_gap, mut events } = subscription;
         let end = match self.begin(&missed, has_gap).await {
-            Ok(()) => self.forward(&mut events).await,
+            Ok(()) => self.forward(api, &mut events).await,
             Err(end) => end,
         };
         let (code, reason) = match end {
             SocketEnd::Feed if api.feed.has_stopped() => (GOING_AWAY, "the relay is shutting down"),
             SocketEnd::Feed => (TRY_AGAIN, "the client is too slow"),
+            SocketEnd::TokenRemoved => (POLICY, TOKEN_REMOVED),
             SocketEnd::Violation(reason) => (POLICY, reason),
             SocketEnd::Closed => return,
         };
-        if matches!(end, SocketEnd::Feed) && self.notice("end", reason).await.is_err() {
+        if matches!(end, SocketEnd::Feed | SocketEnd::TokenRemoved) && self.notice("end", reason).await.is_err() {
             return;
         }
         let frame = CloseFrame { code, reason: reason.into() };
@@ -131,11 +139,14 @@ impl EventSocket {
     }
 
     /// Forwards events until one side ends the WebSocket.
-    async fn forward(&mut self, events: &mut mpsc::Receiver<Arc<FeedEvent>>) -> SocketEnd {
+    async fn forward(&mut self, api: &ApiState, events: &mut mpsc::Receiver<Arc<FeedEvent>>) -> SocketEnd {
+        let token = self.token.clone();
+        let mut removed = pin!(api.settings.token_removed(&token));
         let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         let mut is_answered = true;
         loop {
             let sent = tokio::select! {
+                () = &mut removed => return SocketEnd::TokenRemoved,
                 event = events.recv() => match event {
                     Some(event) => self.event(&event).await,
                     None => return SocketEnd::Feed,

@@ -4,8 +4,10 @@ use super::ApiState;
 use super::body::{Parameters, invalid};
 use super::feed::{CallChange, FeedEvent, FeedSubscription, OperationChange};
 use super::problem::{Problem, ProblemCode};
+use super::token::{Grant, TokenHash};
 use super::views::CallJson;
 use crate::timestamp::rfc3339;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,6 +24,8 @@ use utoipa::ToSchema;
 
 /// Interval of comments on an idle connection, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The reason of the end of a stream whose token was removed.
+pub(super) const TOKEN_REMOVED: &str = "the token is not one of [api.tokens] any more";
 
 /// An event of a call.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,6 +98,7 @@ impl EventFilter {
 )]
 pub(super) async fn events(
     State(api): State<Arc<ApiState>>,
+    Extension(grant): Extension<Grant>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -101,7 +106,7 @@ pub(super) async fn events(
     parameters.finish()?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let subscription = subscribe(&api, last)?;
-    let stream = frames(api, subscription, filter);
+    let stream = frames(api, subscription, filter, grant.hash);
     let response = Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     Ok(([(header::CACHE_CONTROL, "no-store")], response).into_response())
 }
@@ -135,19 +140,28 @@ fn frames(
     api: Arc<ApiState>,
     subscription: FeedSubscription,
     filter: EventFilter,
+    token: TokenHash,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let FeedSubscription { missed, has_gap, events } = subscription;
     let gap = has_gap.then(|| notice("gap", "events are lost: request the list of calls"));
     let received = stream::unfold(events, async |mut events| Some((events.recv().await?, events)));
     let run = api.run();
     let open = OpenStream::new(api.open_streams.clone());
-    let frames = stream::iter(missed).chain(received).filter_map(move |event| {
+    let removed = {
+        let (api, token) = (Arc::clone(&api), token.clone());
+        async move { api.settings.token_removed(&token).await }
+    };
+    let frames = stream::iter(missed).chain(received).take_until(Box::pin(removed)).filter_map(move |event| {
         let frame = filter.accepts(&event).then(|| frame(&event, run));
         core::future::ready(frame)
     });
     let end = stream::once(async move {
-        let is_stopping = api.feed.has_stopped();
-        notice("end", if is_stopping { "the relay is shutting down" } else { "the client is too slow" })
+        let reason = match api.feed.has_stopped() {
+            true => "the relay is shutting down",
+            false if !api.settings().tokens.has(&token) => TOKEN_REMOVED,
+            false => "the client is too slow",
+        };
+        notice("end", reason)
     });
     // The first frame is sent immediately, so that the client receives the header section of the response.
     let start = stream::once(core::future::ready(Event::default().comment("events of calls")));

@@ -1,14 +1,15 @@
 //! The settings of the REST API that a reload of the configuration replaces.
 
 use super::admin_token::{self, AdminToken};
-use super::token::{AcceptedTokens, ApiToken, TokenEntry};
+use super::token::{AcceptedTokens, ApiToken, TokenEntry, TokenHash};
 use crate::config::ApiSettings;
 use axum::http::HeaderValue;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// The settings of one version of the configuration.
 #[derive(Debug)]
@@ -22,22 +23,27 @@ pub(super) struct AccessSettings {
 }
 
 impl AccessSettings {
-    fn new(settings: &ApiSettings, tokens: BTreeMap<String, TokenEntry>) -> io::Result<Self> {
+    /// Converts the settings. Returns the admin token if it was created.
+    fn new(settings: &ApiSettings, admin: &AdminTokens) -> io::Result<(Self, Option<ApiToken>)> {
         let allowed_origin = Some(settings.allow_origin.as_str()).filter(|origin| !origin.is_empty());
-        Ok(Self {
+        let allowed_origin = allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?;
+        // The last step that can fail, because a token whose hash is stored must be printed.
+        let (tokens, created) = admin.complete(settings.tokens.clone())?;
+        let access = Self {
             tokens: AcceptedTokens::new(tokens),
             basic_authentication: settings.basic_authentication,
             body_size: settings.body_size,
-            allowed_origin: allowed_origin.map(HeaderValue::from_str).transpose().map_err(io::Error::other)?,
+            allowed_origin,
             request_timeout: settings.request_timeout,
-        })
+        };
+        Ok((access, created))
     }
 }
 
 /// The present settings.
 #[derive(Debug)]
 pub(super) struct CurrentSettings {
-    current: RwLock<Arc<AccessSettings>>,
+    current: watch::Sender<Arc<AccessSettings>>,
     admin: AdminTokens,
 }
 
@@ -48,25 +54,29 @@ impl CurrentSettings {
         state_directory: Option<PathBuf>,
     ) -> io::Result<(Self, Option<ApiToken>)> {
         let admin = AdminTokens { state_directory, known: Mutex::default() };
-        let (tokens, created) = admin.complete(settings.tokens.clone())?;
-        let current = RwLock::new(Arc::new(AccessSettings::new(settings, tokens)?));
-        Ok((Self { current, admin }, created))
+        let (access, created) = AccessSettings::new(settings, &admin)?;
+        Ok((Self { current: watch::Sender::new(Arc::new(access)), admin }, created))
     }
 
     /// Returns the present settings.
     pub(super) fn get(&self) -> Arc<AccessSettings> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Waits until the token with this hash is not accepted.
+    pub(super) async fn token_removed(&self, hash: &TokenHash) {
+        // The sender exists as long as `self`.
+        let _ = self.current.subscribe().wait_for(|settings| !settings.tokens.has(hash)).await;
     }
 
     /// Prepares other settings, without a change. Returns the admin token if it was created.
     pub(super) fn prepare(&self, settings: &ApiSettings) -> io::Result<(AccessSettings, Option<ApiToken>)> {
-        let (tokens, created) = self.admin.complete(settings.tokens.clone())?;
-        Ok((AccessSettings::new(settings, tokens)?, created))
+        AccessSettings::new(settings, &self.admin)
     }
 
     /// Replaces the settings.
     pub(super) fn replace(&self, settings: AccessSettings) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.current.send_replace(Arc::new(settings));
     }
 }
 
@@ -99,3 +109,6 @@ impl AdminTokens {
         Ok((tokens, created))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,6 +168,8 @@ pub struct Grant {
     pub name: String,
     /// The permitted requests.
     pub scope: Scope,
+    /// The hash of the token.
+    pub hash: TokenHash,
 }
 
 /// The tokens that are accepted, by name.
@@ -187,6 +189,12 @@ impl AcceptedTokens {
         self.0.contains_key(name)
     }
 
+    /// Whether the token with this hash is accepted.
+    #[must_use]
+    pub fn has(&self, hash: &TokenHash) -> bool {
+        self.0.values().any(|entry| entry.hash.is_same(hash))
+    }
+
     /// Returns the permission of a token. The time that it takes does not depend on the token.
     #[must_use]
     pub fn find(&self, token: &str) -> Option<Grant> {
@@ -194,7 +202,7 @@ impl AcceptedTokens {
         let mut found = None;
         for (name, entry) in &self.0 {
             if entry.hash.is_same(&hash) {
-                found = Some(Grant { name: name.clone(), scope: entry.scope });
+                found = Some(Grant { name: name.clone(), scope: entry.scope, hash: hash.clone() });
             }
         }
         found
@@ -222,7 +230,7 @@ mod tests {
         let (name, entry) = line.split_once(" = ").unwrap();
         let entry: TokenEntry = entry.trim_matches('"').parse().unwrap();
         let tokens = AcceptedTokens::new([(name.to_owned(), entry)].into());
-        let granted = Grant { name: "backend".to_owned(), scope: Scope::Control };
+        let granted = Grant { name: "backend".to_owned(), scope: Scope::Control, hash: TokenHash::of(token.reveal()) };
         assert_eq!(tokens.find(token.reveal()), Some(granted));
         for wrong in [other.reveal(), "", &token.reveal()[1..], &format!("{} ", token.reveal())] {
             assert_eq!(tokens.find(wrong), None, "{wrong}");
