@@ -11,7 +11,8 @@
 //!
 //! The sink receives packets at the pace of the relay's clock; the play-out of the jitter buffer follows the clock of the
 //! source. Decoder and encoder are made when the first packet arrives, so that a route whose source sends a codec that
-//! passes costs nothing.
+//! passes costs nothing. They are kept when the source changes: one encoder for each clock rate, and one decoder for each payload
+//! type. A peer that alternates sources, clock rates or payload types does not cause new ones.
 
 mod pipeline;
 
@@ -24,6 +25,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sdp::codec::{Codec, Payload};
 use pipeline::Pipeline;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Packet times of all legs are multiples of this, so that a worker wakes up once for several of them.
@@ -54,6 +56,8 @@ pub struct Transcoder {
     codecs: Arc<dyn CodecFactory>,
     formats: TranscoderFormats,
     state: State,
+    /// The pipelines of other clock rates that the source has used, by clock rate.
+    idle: BTreeMap<u32, Box<Pipeline>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +71,7 @@ impl Transcoder {
     /// Creates a transcoder.
     #[must_use]
     pub fn new(codecs: Arc<dyn CodecFactory>, formats: TranscoderFormats) -> Self {
-        Self { codecs, formats, state: State::New }
+        Self { codecs, formats, state: State::New, idle: BTreeMap::new() }
     }
 
     /// The formats of its source and its sink.
@@ -116,12 +120,17 @@ impl Transcoder {
     pub fn receive(&mut self, source: SourceId, packet: ArrivingPacket<'_>, now: Time) -> bool {
         let Some(codec) = self.formats.codec(packet.payload_type) else { return false };
         let of_source = |pipeline: &Pipeline| pipeline.source == source && pipeline.buffer.rate() == codec.clock_rate;
-        let state = core::mem::replace(&mut self.state, State::New);
-        let (pipeline, next) = match state {
+        let (pipeline, next) = match core::mem::replace(&mut self.state, State::New) {
             State::Playing { pipeline, next } if of_source(&pipeline) => (Some(pipeline), Some(next)),
             State::Paused(pipeline) if of_source(&pipeline) => (Some(pipeline), None),
-            State::New | State::Paused(_) | State::Playing { .. } => (None, None),
+            State::Paused(pipeline) | State::Playing { pipeline, .. } => {
+                self.idle.insert(pipeline.buffer.rate(), pipeline);
+                (None, None)
+            }
+            State::New => (None, None),
         };
+        let idle = || self.idle.remove(&codec.clock_rate).map(|idle| idle.restart(source));
+        let pipeline = pipeline.or_else(idle);
         let pipeline = pipeline.or_else(|| Pipeline::new(&*self.codecs, &self.formats, source, codec).map(Box::new));
         let Some(mut pipeline) = pipeline else { return false };
         pipeline.buffer.insert(packet, now);

@@ -21,6 +21,9 @@ const LONGEST_NOISE: u32 = 30 * STEPS_PER_SECOND;
 /// The longest gap that is concealed when the packet after it has arrived, in steps.
 const LONGEST_LOSS: u32 = 20;
 
+/// The maximum number of decoders. Packets of further payload types are concealed.
+const MAX_DECODERS: usize = 8;
+
 /// A packet for the sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Produced {
@@ -56,6 +59,8 @@ pub(super) struct Pipeline {
     pub(super) source: SourceId,
     pub(super) buffer: JitterBuffer,
     decoder: SourceDecoder,
+    /// The decoders of the other payload types that have arrived.
+    idle_decoders: Vec<SourceDecoder>,
     encoder: Box<dyn Encoder>,
     clock_rate: u32,
     /// The noise that fills gaps, after a comfort noise payload.
@@ -97,6 +102,7 @@ impl Pipeline {
             source,
             buffer: JitterBuffer::new(codec.clock_rate),
             decoder: SourceDecoder::new(decoder, number, rate)?,
+            idle_decoders: Vec::new(),
             encoder,
             clock_rate: formats.sink.codec.clock_rate,
             noise: None,
@@ -107,6 +113,19 @@ impl Pipeline {
             samples: Vec::new(),
             is_first: true,
         })
+    }
+
+    /// Begins with another source of the same clock rate. Decoders and encoder are kept: their state affects the first
+    /// packets only.
+    pub(super) fn restart(mut self: Box<Self>, source: SourceId) -> Box<Self> {
+        let rate = self.buffer.rate();
+        self.source = source;
+        self.buffer = JitterBuffer::new(rate);
+        self.noise = None;
+        (self.concealed, self.steps, self.last_units) = (0, 0, rate / 50);
+        self.samples.clear();
+        self.is_first = true;
+        self
     }
 
     /// The duration of one packet for the sink.
@@ -176,16 +195,10 @@ impl Pipeline {
             self.noise = ComfortNoise::of(&packet.payload);
             return self.buffer.played(packet, 0);
         }
-        if packet.payload_type != self.decoder.payload_type {
-            let rate = self.encoder.format().rate;
-            let decoder = codec.and_then(|codec| codecs.decoder(codec, rate));
-            if let Some(decoder) = decoder.and_then(|decoder| SourceDecoder::new(decoder, packet.payload_type, rate)) {
-                self.decoder = decoder;
-            }
-        }
+        let has_decoder = codec.is_some_and(|codec| self.select_decoder(packet.payload_type, codec, codecs));
         self.noise = None;
         let rate = self.decoder.rate();
-        if self.decoder.decoder.decode(&packet.payload, &mut self.decoded).is_ok() {
+        if has_decoder && self.decoder.decoder.decode(&packet.payload, &mut self.decoded).is_ok() {
             self.last_units = convert(self.decoded.len(), rate, self.buffer.rate());
         } else {
             let samples = convert(self.last_units as usize, self.buffer.rate(), rate);
@@ -197,6 +210,27 @@ impl Pipeline {
             Correction::Lengthen => drop(lengthen(&mut self.decoded, rate)),
         }
         self.buffer.played(packet, self.last_units);
+    }
+
+    /// Selects the decoder of a payload type. Returns whether there is one.
+    fn select_decoder(&mut self, payload_type: u8, codec: &Codec, codecs: &dyn CodecFactory) -> bool {
+        if payload_type == self.decoder.payload_type {
+            return true;
+        }
+        if let Some(known) = self.idle_decoders.iter_mut().find(|idle| idle.payload_type == payload_type) {
+            core::mem::swap(known, &mut self.decoder);
+            return true;
+        }
+        if self.idle_decoders.len() + 1 >= MAX_DECODERS {
+            return false;
+        }
+        let rate = self.encoder.format().rate;
+        let decoder = codecs.decoder(codec, rate);
+        let Some(decoder) = decoder.and_then(|decoder| SourceDecoder::new(decoder, payload_type, rate)) else {
+            return false;
+        };
+        self.idle_decoders.push(core::mem::replace(&mut self.decoder, decoder));
+        true
     }
 
     /// Appends samples in place of lost packets. The last one of them is restored from its successor, if the codec supports

@@ -1,3 +1,5 @@
+mod creations;
+
 use super::{Transcoder, TranscoderFormats};
 use crate::graph::codec::tests::{LinearCodecs, linear, payload, samples};
 use crate::graph::jitter::{ArrivingPacket, LONGEST_DELAY};
