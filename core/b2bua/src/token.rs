@@ -108,6 +108,8 @@ pub enum TokenUses {
 pub enum TokenRefusal {
     /// The token is invalid, which counts as a failed login. Contains the reason.
     Invalid(String),
+    /// The token was valid, and has expired. This is no attack: a client that was suspended presents the token that it has.
+    Expired,
     /// The token cannot be verified at present, for example because the server of the keys does not respond.
     Unavailable,
 }

@@ -3,7 +3,7 @@
 use crate::config::{TokenSettings, login_name};
 use core::time::Duration;
 use offhook_b2bua::config::{LoginName, Pattern};
-use offhook_b2bua::token::{AllowedCallees, TokenAccount, TokenGrant, TokenRights, TokenUses};
+use offhook_b2bua::token::{AllowedCallees, TokenAccount, TokenGrant, TokenRefusal, TokenRights, TokenUses};
 use offhook_clock::Time;
 use offhook_signaling::message::SipOptions;
 use offhook_sip::auth::Secret;
@@ -98,8 +98,19 @@ struct InlineAccount {
 
 impl Claims {
     /// Checks the claims, and returns what they grant.
-    pub(super) fn grant(self, expected: &Expected, origin: Option<&str>, now: Time) -> Result<TokenGrant, String> {
-        let expires_at = self.check_times(expected.leeway, now)?;
+    pub(super) fn grant(
+        self,
+        expected: &Expected,
+        origin: Option<&str>,
+        now: Time,
+    ) -> Result<TokenGrant, TokenRefusal> {
+        let expires_at = self.check_times(expected.leeway, now).map_err(TokenRefusal::Invalid)?;
+        let grant = self.into_grant(expected, origin, expires_at).map_err(TokenRefusal::Invalid)?;
+        // Checked last: only a token that was valid is reported as expired.
+        if expires_at <= now { Err(TokenRefusal::Expired) } else { Ok(grant) }
+    }
+
+    fn into_grant(self, expected: &Expected, origin: Option<&str>, expires_at: Time) -> Result<TokenGrant, String> {
         self.check_parties(expected)?;
         let Self { sub, jti, name, offhook, .. } = self;
         offhook.check_origin(origin)?;
@@ -116,13 +127,10 @@ impl Claims {
         Ok(TokenGrant { login, account, rights: TokenRights { name, callees, uses, expires_at } })
     }
 
-    /// Checks `exp` and `nbf`, and returns the time at which the session expires.
+    /// Checks `nbf`, and returns the time at which the session expires.
     fn check_times(&self, leeway: Duration, now: Time) -> Result<Time, String> {
         let exp = self.exp.ok_or("it has no expiration time (`exp`)")?;
         let expires_at = time(exp, "exp")? + leeway;
-        if expires_at <= now {
-            return Err("it has expired".to_owned());
-        }
         match self.nbf {
             Some(nbf) if time(nbf, "nbf")? > now + leeway => Err("it is not valid yet (`nbf`)".to_owned()),
             _ => Ok(expires_at),

@@ -106,7 +106,7 @@ async fn wrong_claims_are_refused() {
     let verifier = with_secret();
     for (changes, reason) in [
         (json!({ "exp": null }), "no expiration"),
-        (json!({ "exp": NOW - 31 }), "expired"),
+        (json!({ "exp": NOW - 31, "aud": "other" }), "audience"),
         (json!({ "exp": "2999" }), "claims are not valid"),
         (json!({ "exp": -1 }), "`exp` is not a time"),
         (json!({ "exp": 1e300 }), "`exp` is not a time"),
@@ -134,6 +134,15 @@ async fn wrong_claims_are_refused() {
     }
     let twice = format!("{{\"exp\":1,\"exp\":{}}}", NOW + 60);
     assert!(refusal(&verifier, &forged(r#"{"alg":"HS256"}"#, &twice)).await.contains("claims are not valid"));
+}
+
+#[tokio::test]
+async fn expired_token_has_its_own_refusal() {
+    let verifier = with_secret();
+    let expired = signed(&claims(&json!({ "exp": NOW - 31 })));
+    assert_eq!(verifier.verify(&expired, None, now()).await, Err(TokenRefusal::Expired));
+    let (signed, _) = expired.rsplit_once('.').unwrap();
+    assert!(refusal(&verifier, &format!("{signed}.AAAA")).await.contains("signature is wrong"));
 }
 
 #[tokio::test]

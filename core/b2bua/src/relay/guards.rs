@@ -37,7 +37,7 @@ pub enum Guard {
     Duration,
     /// Logins by an invalid token.
     Token,
-    /// Calls of a session whose token has expired.
+    /// Logins by an expired token, and calls of a session whose token has expired.
     TokenExpiry,
     /// Callees that the token permits.
     TokenCallee,

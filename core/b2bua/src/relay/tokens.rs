@@ -10,7 +10,8 @@
 //! ```
 //!
 //! An expired session keeps its calls, and can neither place nor receive new ones. Verification costs little, and a
-//! signature cannot be guessed, so that tokens are verified during a lockout too; their failures count for the source.
+//! signature cannot be guessed, so that tokens are verified during a lockout too; their failures count for the source, except those of
+//! tokens that were valid and have expired.
 
 use super::Relay;
 use super::clients::{Session, Socket};
@@ -261,6 +262,10 @@ impl Relay {
                 self.checks.count_source(address, now);
                 self.refuse_by(Guard::Token, Some((address, true)), now);
                 format!("the token is not accepted: {reason}")
+            }
+            TokenRefusal::Expired => {
+                self.refuse_by(Guard::TokenExpiry, None, now);
+                "the token is not accepted: it has expired; request a new one from the application".to_owned()
             }
             TokenRefusal::Unavailable => "the token cannot be verified at present: try again later".to_owned(),
         });

@@ -127,6 +127,23 @@ fn refused_tokens_count_as_failed_logins_of_their_source() {
 }
 
 #[test]
+fn expired_tokens_are_no_failed_logins() {
+    let mut bench = Bench::new(token_config());
+    for _ in 0..200 {
+        let connection = bench.present(None);
+        bench.verified(Err(TokenRefusal::Expired));
+        let [ServerMessage::Fail { info, .. }] = &bench.take(connection)[..] else { panic!("refused") };
+        assert_eq!(info, "the token is not accepted: it has expired; request a new one from the application");
+    }
+    assert!(bench.offenses.is_empty(), "{:?}", bench.offenses);
+    let guards = bench.relay.counters().guards;
+    assert_eq!((guards.get(Guard::TokenExpiry), guards.get(Guard::Token)), (200, 0));
+    // The address is not locked out: a password from there is verified.
+    bench.connect(crate::relay::tests::hello("carol"));
+    assert_eq!(bench.checks.len(), 1);
+}
+
+#[test]
 fn token_is_refused_without_configuration_or_if_too_long() {
     let mut bench = Bench::new(Config { token_notice: None, ..token_config() });
     let connection = bench.present(None);
