@@ -142,7 +142,7 @@ fn postgres() -> Result<(), Failure> {
 }
 
 fn is_library(name: &str) -> bool {
-    LIBRARY_FOLDERS.iter().any(|folder| std::path::Path::new(folder).join(name).exists())
+    LIBRARY_FOLDERS.iter().any(|folder| std::path::Path::new(folder).join(name).is_file())
 }
 
 fn is_in_sbin(program: &str) -> bool {
