@@ -113,18 +113,18 @@ impl RunningRelay {
         let (to_plane, channels) = signaling_plane::channels();
         let MediaStarted { threads, audio, recordings } =
             start_media(settings, sockets, (&identity, &codecs), clock, &to_plane)?;
-        let media_totals = threads.iter().map(MediaThread::totals).collect();
-        let media_queues = threads.iter().map(MediaThread::queue_length).collect();
+        let (media_totals, media_queues) = threads.iter().map(|one| (one.totals(), one.queue_length())).unzip();
         let (accounts, gauges) = (Accounts::new(settings.accounts.clone()), Arc::new(Gauges::default()));
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
         let (directory, feed) = (Arc::new(CallDirectory::default()), Arc::new(EventFeed::default()));
         let state_directory = (demo == Demo::Off).then(|| state_directory(settings));
         let (record_sender, records) = records::start(&settings.records, state_directory.as_deref())?;
-        let record_stores = records.stores.clone();
-        let (hooks, trace) = (Hooks::start(&settings.hooks)?, trace_store(settings));
+        let (record_stores, trace) = (records.stores.clone(), trace_store(settings));
+        let hooks = Hooks::start(&settings.hooks)?;
         let plane = plane.with_tokens(TokenVerifier::new(&settings.tokens)?).with_sip(side).with_records(record_sender);
         let plane = plane.with_trace(trace.clone()).with_directory(Arc::clone(&directory), Arc::clone(&feed));
+        let plane = plane.with_recordings(&audio.recordings);
         let plane = start_plane(plane, (records, recordings, hooks.clone()), &supervisor)?;
         tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
 

@@ -279,7 +279,7 @@ pub(super) async fn unmute(acting: Acting, JsonBody(body): JsonBody<MuteRequest>
     act(acting, "unmute", |call, _| Ok(CallCommand::Unmute { at: at(call, &body.participant)?, direction })).await
 }
 
-/// Starts, pauses, resumes or stops the recording of a call. `recordingEnded` reports that the file is complete.
+/// Starts, pauses, resumes or stops the recording of a call. `recordingEnded` reports its end; the file is then completed.
 #[utoipa::path(
     post,
     path = "/api/v1/calls/{id}/record",

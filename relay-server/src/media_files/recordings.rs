@@ -6,10 +6,10 @@ use super::file_name::{RecordingFields, path_of};
 use super::ogg_writer::OggWriter;
 use super::sink::QueueSink;
 use super::wav_writer::WavWriter;
-use super::writer::{Job, Limits, Opened, RecordingFile, RecordingState, Writer};
+use super::writer::{Closing, Job, Limits, Opened, RecordingFile, RecordingState, Writer};
 use crate::config::{RecordingFormat, RecordingSettings};
 use offhook_media::audio::AudioSink;
-use offhook_media::command::{RecordedLeg, RecordingChannel, RecordingId};
+use offhook_media::command::{RecordedLeg, RecordingId};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -35,12 +35,12 @@ pub struct StartedRecording {
     pub path: PathBuf,
 }
 
-/// The recordings of this process. A recording ends with the last of its legs. Clones share the recordings.
+/// The recordings of this process. Clones share the recordings.
 #[derive(Clone, Debug)]
 pub struct Recordings {
     settings: RecordingSettings,
     jobs: SyncSender<Job>,
-    closed: Sender<(RecordingId, RecordingChannel)>,
+    closed: Sender<Closing>,
     started: Arc<Mutex<Started>>,
 }
 
@@ -87,8 +87,8 @@ impl Recordings {
     }
 
     /// Creates the file of a recording. Its legs are recorded with
-    /// [`Command::Record`](offhook_media::command::Command::Record); without a leg it ends after 30 s. Blocks while the file
-    /// is created.
+    /// [`Command::Record`](offhook_media::command::Command::Record) until [`complete`](Self::complete); after 30 s without a
+    /// leg it ends by itself. Blocks while the file is created.
     ///
     /// # Errors
     ///
@@ -122,8 +122,15 @@ impl Recordings {
         Ok(StartedRecording { id, path })
     }
 
+    /// Completes the file of a recording when the parts of its legs have ended.
+    pub fn complete(&self, recording: RecordingId) {
+        // Without a writer thread all files are complete.
+        let _ = self.closed.send(Closing::Recording(recording));
+    }
+
     /// Removes a recording whose command was refused, and its file. Blocks while the file is removed.
     pub fn discard(&self, recording: &StartedRecording) {
+        self.complete(recording.id);
         self.started().states.remove(&recording.id);
         remove(&recording.path);
     }

@@ -1,6 +1,6 @@
 //! One channel of a recording, on the media thread.
 
-use super::writer::{Job, RecordingState};
+use super::writer::{Closing, Job, RecordingState};
 use offhook_media::audio::{AudioSink, SinkError};
 use offhook_media::command::{RecordingChannel, RecordingId};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct QueueSink {
     pub(super) state: Arc<RecordingState>,
     pub(super) jobs: SyncSender<Job>,
     /// Ends are never lost.
-    pub(super) closed: Sender<(RecordingId, RecordingChannel)>,
+    pub(super) closed: Sender<Closing>,
 }
 
 impl QueueSink {
@@ -46,6 +46,6 @@ impl AudioSink for QueueSink {
 impl Drop for QueueSink {
     fn drop(&mut self) {
         // Without a writer thread there is nothing to end.
-        let _ = self.closed.send((self.recording, self.channel));
+        let _ = self.closed.send(Closing::Channel(self.recording, self.channel));
     }
 }

@@ -14,6 +14,7 @@ use offhook_media::command::{PlaybackSource, RecordedLeg, RecordingChannel, Reco
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 const MIB: u64 = 1 << 20;
 
@@ -286,6 +287,36 @@ fn recording_ends_at_maximum_length() {
     assert!(recordings.sink(legs).is_none(), "it has ended");
     drop((left, thread));
     assert_eq!(channels_of(&started.path)[0], [1; 16_000]);
+}
+
+#[test]
+fn recording_continues_with_another_leg_until_it_is_completed() {
+    let directory = Directory::new();
+    let (recordings, thread) = Recordings::new(settings(&directory)).unwrap();
+    let started = recordings.start(&fields()).unwrap();
+    let record = |position: u64| {
+        let mut left = sink(&recordings, started.id, RecordingChannel::Left);
+        left.write(position, &[1; 160]).unwrap();
+        left.advance(position + 160).unwrap();
+    };
+    record(0);
+    // The thread handles ends in order: when the other recording has ended, the end of the leg is handled.
+    let has_ended = |recording: &StartedRecording| {
+        let legs = RecordedLeg { recording: recording.id, channel: RecordingChannel::Right, origin: Time::EPOCH };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while recordings.sink(legs).is_some() {
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let other = recordings.start(&fields()).unwrap();
+    recordings.complete(other.id);
+    has_ended(&other);
+    record(160);
+    recordings.complete(started.id);
+    has_ended(&started);
+    drop(thread);
+    assert_eq!(channels_of(&started.path)[0], [1; 320]);
 }
 
 #[test]

@@ -18,9 +18,7 @@ use std::time::Instant;
 
 /// The interval at which headers are updated and limits are checked.
 const UPDATE: Duration = Duration::from_secs(2);
-/// The time between the end of a leg's part and that of the recording, in which another leg may take its place.
-const GRACE: Duration = Duration::from_millis(10);
-/// The time for which a recording waits for its first leg.
+/// The time for which a recording without a leg waits for a leg or its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A file of a certain format.
@@ -66,6 +64,15 @@ pub(super) enum Job {
     Advance { recording: RecordingId, channel: RecordingChannel, position: u64 },
 }
 
+/// An end, which is never lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// A leg's part has ended. Another leg may take its channel.
+    Channel(RecordingId, RecordingChannel),
+    /// All parts have ended, or none will begin.
+    Recording(RecordingId),
+}
+
 /// A recording whose file has been created.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -89,16 +96,17 @@ struct Recording {
     /// Stereo frames and octets written.
     frames: u64,
     octets: u64,
-    /// The time at which the recording ends if it has no leg.
+    /// The time at which the recording ends if it has no leg until then.
     give_up_at: Instant,
-    has_sink: bool,
+    /// No further leg is recorded.
+    is_over: bool,
 }
 
 /// The state of the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Receiver<Job>,
-    closed: Receiver<(RecordingId, RecordingChannel)>,
+    closed: Receiver<Closing>,
     /// Whether the thread ends.
     ends: Arc<AtomicBool>,
     limits: Limits,
@@ -108,7 +116,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        (jobs, closed): (Receiver<Job>, Receiver<(RecordingId, RecordingChannel)>),
+        (jobs, closed): (Receiver<Job>, Receiver<Closing>),
         ends: Arc<AtomicBool>,
         limits: Limits,
     ) -> Self {
@@ -122,13 +130,8 @@ impl Writer {
             // A channel that was closed before the queue is emptied has no further samples in it.
             let is_requested = self.ends.load(Ordering::Relaxed);
             let closed: Vec<_> = self.closed.try_iter().collect();
-            if !closed.is_empty() {
-                std::thread::sleep(GRACE);
-            }
             let is_over = self.take_jobs(closed.is_empty() && !is_requested) || is_requested;
-            for (recording, channel) in closed {
-                self.close(recording, channel);
-            }
+            closed.into_iter().for_each(|closing| self.close(closing));
             if Instant::now() >= update_at {
                 update_at = Instant::now() + UPDATE;
                 self.update();
@@ -166,13 +169,12 @@ impl Writer {
                 let give_up_at = Instant::now() + PATIENCE;
                 let timeline = Timeline::default();
                 let recording =
-                    Recording { opened: *opened, timeline, frames: 0, octets: 0, give_up_at, has_sink: false };
+                    Recording { opened: *opened, timeline, frames: 0, octets: 0, give_up_at, is_over: false };
                 self.recordings.insert(id, recording);
             }
             Job::Open { recording, channel } => {
                 if let Some(recording) = self.recordings.get_mut(&recording) {
                     recording.timeline.open(channel);
-                    recording.has_sink = true;
                 }
             }
             Job::Write { recording, channel, position, samples } => {
@@ -189,11 +191,19 @@ impl Writer {
         }
     }
 
-    /// Ends a channel, and the recording with its last one.
-    fn close(&mut self, id: RecordingId, channel: RecordingChannel) {
+    /// Ends a channel or a recording. The file is completed when the recording is over and its last channel has ended.
+    fn close(&mut self, closing: Closing) {
+        let (Closing::Channel(id, _) | Closing::Recording(id)) = closing;
         let Some(recording) = self.recordings.get_mut(&id) else { return };
-        recording.timeline.close(channel);
-        if !recording.timeline.is_open()
+        match closing {
+            Closing::Channel(_, channel) => {
+                recording.timeline.close(channel);
+                recording.give_up_at = Instant::now() + PATIENCE;
+            }
+            Closing::Recording(_) => recording.is_over = true,
+        }
+        if recording.is_over
+            && !recording.timeline.is_open()
             && let Some(recording) = self.recordings.remove(&id)
         {
             recording.finish(id, &mut self.frames);
@@ -203,12 +213,12 @@ impl Writer {
     /// Updates headers, and ends recordings that have no leg or no space.
     fn update(&mut self) {
         let now = Instant::now();
-        let is_abandoned = |recording: &Recording| !recording.has_sink && recording.give_up_at <= now;
+        let is_abandoned = |recording: &Recording| !recording.timeline.is_open() && recording.give_up_at <= now;
         let abandoned = self.recordings.iter().filter(|(_, recording)| is_abandoned(recording));
         let abandoned: Vec<RecordingId> = abandoned.map(|(id, _)| *id).collect();
         for id in abandoned {
             if let Some(recording) = self.recordings.remove(&id) {
-                tracing::warn!(recording = id.0, "recording ended: none of its legs was recorded");
+                tracing::warn!(recording = id.0, "recording ended: no leg of the call is recorded");
                 recording.finish(id, &mut self.frames);
             }
         }

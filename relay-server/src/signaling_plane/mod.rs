@@ -22,6 +22,7 @@ use crate::api::directory::CallDirectory;
 use crate::api::feed::EventFeed;
 use crate::clock::Clock;
 use crate::hooks::{HookAnswer, HookSide, Hooks};
+use crate::media_files::Recordings;
 use crate::media_plane::MediaThread;
 use crate::records::RecordSender;
 use crate::sip_transport::{Report, SipTransport};
@@ -140,6 +141,8 @@ pub struct SignalingPlane {
     broken: bool,
     sip: Option<SipTransport>,
     records: RecordSender,
+    /// The recordings of audio, whose files are completed when the machine reports their ends.
+    recordings: Option<Recordings>,
     api: ApiSide,
     hooks: HookSide,
     trace: Option<Arc<TraceStore>>,
@@ -206,6 +209,7 @@ impl SignalingPlane {
             broken: false,
             sip: None,
             records: RecordSender::default(),
+            recordings: None,
             api: ApiSide::default(),
             trace: None,
         }
@@ -223,6 +227,12 @@ impl SignalingPlane {
     pub fn with_records(mut self, records: RecordSender) -> Self {
         self.records = records;
         self
+    }
+
+    /// Sets the recordings of audio.
+    #[must_use]
+    pub fn with_recordings(self, recordings: &Recordings) -> Self {
+        Self { recordings: Some(recordings.clone()), ..self }
     }
 
     /// Sets the SIP transport, if SIP is used.

@@ -125,6 +125,9 @@ impl SignalingPlane {
         if let (CallEvent::Ended { reason }, true) = (event, self.records.is_on()) {
             self.records.send(&CallDetailRecord::new(&record, reason.name(), at));
         }
+        if let (CallEvent::RecordingEnded { recording, .. }, Some(recordings)) = (event, &self.recordings) {
+            recordings.complete(*recording);
+        }
         self.hooks.call_changed(event, record.call, &self.relay);
         self.api.call_changed(event, record, at, &self.relay);
     }
