@@ -2,13 +2,17 @@
 
 use core::f64::consts::PI;
 
-/// Zero crossings of the filter on each side, at the lower of the two rates.
+/// Half the length of the filter, in samples of the lower rate. It determines the width of the transition band, which is
+/// 0.3 of half the lower rate.
 const CROSSINGS: usize = 12;
-/// The cutoff frequency as a fraction of half the lower rate.
+/// The same for continuous audio, whose transition band is half as wide.
+const STREAMING_CROSSINGS: usize = 24;
+/// The middle of the transition band as a fraction of half the lower rate.
 const CUTOFF: f64 = 0.92;
+/// The shape of the Kaiser window: 60 dB of attenuation.
+const SHAPE: f64 = 5.65;
 
-/// Converts 16-bit mono samples from one rate to another. The output begins at the time of the first input sample; its
-/// end follows when later samples are processed, or with [`Resampler::finish`].
+/// Converts 16-bit mono samples from one rate to another.
 #[derive(Debug)]
 pub struct Resampler {
     /// The ratio of the rates in lowest terms: `up` output samples for `down` input samples.
@@ -25,9 +29,14 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// Creates a resampler between two rates, which are not zero.
+    /// Creates a resampler between two rates, which are not zero. The output begins at the time of the first input sample;
+    /// its end follows when later samples are processed, or with [`Resampler::finish`].
     #[must_use]
     pub fn new(from: u32, to: u32) -> Self {
+        Self::with_filter(from, to, CROSSINGS)
+    }
+
+    fn with_filter(from: u32, to: u32, crossings: usize) -> Self {
         let (from, to) = (from.max(1) as usize, to.max(1) as usize);
         let divisor = greatest_common_divisor(from, to);
         let (up, down) = (to / divisor, from / divisor);
@@ -35,9 +44,18 @@ impl Resampler {
             return Self { up, down, taps: 0, coefficients: Vec::new(), input: Vec::new(), next: 0, phase: 0 };
         }
         // A lower output rate needs a longer filter, because its cutoff frequency is lower.
-        let taps = 2 * (CROSSINGS * down.max(up)).div_ceil(up);
+        let taps = 2 * (crossings * down.max(up)).div_ceil(up);
         let input = vec![0.0; taps / 2 - 1];
         Self { up, down, taps, coefficients: coefficients(up, down, taps), input, next: 0, phase: 0 }
+    }
+
+    /// Creates a resampler for continuous audio: every block of input yields output of the same duration at once. The
+    /// output is delayed by half the filter, 3 ms at 8 kHz.
+    #[must_use]
+    pub fn streaming(from: u32, to: u32) -> Self {
+        let mut resampler = Self::with_filter(from, to, STREAMING_CROSSINGS);
+        resampler.input.resize(resampler.taps.saturating_sub(1), 0.0);
+        resampler
     }
 
     /// Appends the samples in the output rate.
@@ -113,15 +131,25 @@ fn coefficients(up: usize, down: usize, taps: usize) -> Vec<f32> {
             let distance = phase as f64 / up as f64 + half - 1.0 - tap as f64;
             let angle = 2.0 * PI * cutoff * distance;
             let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
-            // Blackman window.
-            let place = PI * distance / half;
-            sinc * (0.42 + 0.5 * place.cos() + 0.08 * (2.0 * place).cos())
+            let relative = distance / half;
+            sinc * bessel(SHAPE * (1.0 - relative * relative).max(0.0).sqrt())
         });
         let row: Vec<f64> = weights.collect();
         let sum: f64 = row.iter().sum();
         all.extend(row.iter().map(|weight| (weight / sum) as f32));
     }
     all
+}
+
+/// The modified Bessel function of order 0, of which the Kaiser window consists.
+fn bessel(x: f64) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for index in 1..24_u8 {
+        let factor = x / (2.0 * f64::from(index));
+        term *= factor * factor;
+        sum += term;
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ pub mod g711;
 pub mod jitter;
 pub mod noise;
 pub mod pitch;
-pub mod rate_converter;
 pub mod route;
 mod sinks;
 pub mod stretch;

@@ -62,3 +62,53 @@ fn output_is_aligned_with_input() {
     resampler.process(&impulse, &mut out);
     assert_eq!((0..out.len()).max_by_key(|index| out[*index]).unwrap(), 200);
 }
+
+/// A tone in blocks of 20 ms. Each block yields 20 ms.
+fn streamed(from: u32, to: u32, frequency: f64) -> Vec<i16> {
+    let (mut resampler, mut out) = (Resampler::streaming(from, to), Vec::new());
+    for (blocks, block) in (1..).zip(tone(from, frequency, from / 2).chunks(from as usize / 50)) {
+        resampler.process(block, &mut out);
+        assert_eq!(out.len(), blocks * to as usize / 50, "{from} to {to}");
+    }
+    out
+}
+
+/// The level of a frequency relative to the original tone, and of the rest, in dB.
+fn levels(samples: &[i16], rate: u32, frequency: f64) -> (f64, f64) {
+    let samples = &samples[samples.len() / 5..];
+    let level = level(samples, rate, frequency);
+    let square: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len() as f64;
+    let amplitude = 10_000.0 * 10_f64.powf(level / 20.0);
+    let rest = (square - amplitude * amplitude / 2.0).max(1e-9);
+    (level, 10.0 * (rest / 50_000_000.0).log10())
+}
+
+const PAIRS: [(u32, u32); 8] = [
+    (8000, 16_000),
+    (16_000, 8000),
+    (8000, 48_000),
+    (48_000, 8000),
+    (16_000, 48_000),
+    (48_000, 16_000),
+    (32_000, 48_000),
+    (48_000, 32_000),
+];
+
+#[test]
+fn streamed_tone_keeps_its_level() {
+    for (from, to) in PAIRS {
+        for frequency in [300.0, 1000.0, 3000.0] {
+            let (level, rest) = levels(&streamed(from, to, frequency), to, frequency);
+            assert!(level.abs() < 0.1 && rest < -50.0, "{from} to {to}, {frequency} Hz: {level} dB, rest {rest} dB");
+        }
+    }
+}
+
+#[test]
+fn streamed_frequency_above_lower_band_is_removed() {
+    for (from, to) in [(16_000, 8000), (48_000, 8000)] {
+        let out = streamed(from, to, 4700.0);
+        let (_, rest) = levels(&out, to, 1000.0);
+        assert!(rest < -45.0, "{from} to {to}: {rest} dB");
+    }
+}

@@ -1,10 +1,10 @@
 //! The path of the samples from a jitter buffer to an encoder.
 
 use super::TranscoderFormats;
+use crate::audio::Resampler;
 use crate::graph::codec::{CodecFactory, Decoder, Encoder};
 use crate::graph::jitter::{BufferedPacket, Correction, JitterBuffer, NextPacket};
 use crate::graph::noise::ComfortNoise;
-use crate::graph::rate_converter::RateConverter;
 use crate::graph::stretch::{lengthen, shorten};
 use crate::rtp::rewrite::SourceId;
 use core::time::Duration;
@@ -38,14 +38,13 @@ pub struct Produced {
 struct SourceDecoder {
     payload_type: u8,
     decoder: Box<dyn Decoder>,
-    resampler: Option<RateConverter>,
+    resampler: Resampler,
 }
 
 impl SourceDecoder {
-    fn new(decoder: Box<dyn Decoder>, payload_type: u8, rate: u32) -> Option<Self> {
-        let own = decoder.format().rate;
-        let resampler = RateConverter::new(own, rate);
-        (own == rate || resampler.is_some()).then_some(Self { payload_type, decoder, resampler })
+    fn new(decoder: Box<dyn Decoder>, payload_type: u8, rate: u32) -> Self {
+        let resampler = Resampler::streaming(decoder.format().rate, rate);
+        Self { payload_type, decoder, resampler }
     }
 
     fn rate(&self) -> u32 {
@@ -101,7 +100,7 @@ impl Pipeline {
         Some(Self {
             source,
             buffer: JitterBuffer::new(codec.clock_rate),
-            decoder: SourceDecoder::new(decoder, number, rate)?,
+            decoder: SourceDecoder::new(decoder, number, rate),
             idle_decoders: Vec::new(),
             encoder,
             clock_rate: formats.sink.codec.clock_rate,
@@ -181,10 +180,7 @@ impl Pipeline {
                 self.steps = self.steps.saturating_add(1);
             }
         }
-        match &mut self.decoder.resampler {
-            Some(resampler) => resampler.process(&self.decoded, &mut self.samples),
-            None => self.samples.append(&mut self.decoded),
-        }
+        self.decoder.resampler.process(&self.decoded, &mut self.samples);
     }
 
     /// Decodes a packet. A malformed one is concealed.
@@ -225,10 +221,8 @@ impl Pipeline {
             return false;
         }
         let rate = self.encoder.format().rate;
-        let decoder = codecs.decoder(codec, rate);
-        let Some(decoder) = decoder.and_then(|decoder| SourceDecoder::new(decoder, payload_type, rate)) else {
-            return false;
-        };
+        let Some(decoder) = codecs.decoder(codec, rate) else { return false };
+        let decoder = SourceDecoder::new(decoder, payload_type, rate);
         self.idle_decoders.push(core::mem::replace(&mut self.decoder, decoder));
         true
     }
